@@ -1,0 +1,260 @@
+"""The edge: Caddy terminates TLS, knows the clients and lets only the API through."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pulumi
+import pulumi_docker as docker
+
+from components.rendering import render
+from components.service import HealthCheck, Limits, Port, Service, ServiceArgs
+
+HTTPS_PORT = 8443
+LIVE_PORT = 2019
+STATE_DIRECTORY = "/state"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InternalTls:
+    """Certificates issued by the stack's own authority.
+
+    Attributes:
+        ca_certificate: PEM of the root.
+        ca_key: secret PEM of the root's key.
+    """
+
+    ca_certificate: str
+    ca_key: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileTls:
+    """A certificate that the operator brings.
+
+    Attributes:
+        certificate: PEM chain, leaf first.
+        key: secret PEM of the leaf's key.
+    """
+
+    certificate: str
+    key: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcmeTls:
+    """A certificate from a public authority, renewed by Caddy.
+
+    Attributes:
+        email: contact that the authority asks for.
+    """
+
+    email: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EdgeArgs:
+    """What the edge needs.
+
+    Attributes:
+        image: image id.
+        seed_image: image of the configuration seed.
+        generation_key: secret that generations are named with.
+        client_tokens: secret token by client name.
+        hostnames: names and addresses that clients use; the first is the URL's.
+        bind_address: address of the host that the port is published on.
+        https_port: port of the host.
+        tls: where certificates come from.
+        route: what stands behind; decides the path of its health check.
+        upstream_url: address of what stands behind, without a path.
+        upstream_key: secret that the edge shows to it.
+        networks: the published network and the backplane.
+        drain_seconds: how long requests may take to finish when Caddy itself is replaced.
+        limits: memory and processor.
+        log_level: error, warning, info or debug; the access log is always written.
+        uid: user of the process.
+        labels: container labels.
+    """
+
+    image: pulumi.Input[str]
+    seed_image: pulumi.Input[str]
+    generation_key: pulumi.Input[str]
+    client_tokens: Mapping[str, pulumi.Input[str]]
+    hostnames: Sequence[str]
+    bind_address: str
+    https_port: int
+    tls: InternalTls | FileTls | AcmeTls
+    route: Literal["proxy", "litellm"]
+    upstream_url: pulumi.Input[str]
+    upstream_key: pulumi.Input[str]
+    networks: Sequence[pulumi.Input[str]]
+    drain_seconds: int
+    limits: Limits
+    log_level: str = "info"
+    uid: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Edge(pulumi.ComponentResource):
+    """Caddy, which stays, and the edge-config container that reloads it, which comes and goes.
+
+    Caddy holds the host's port, which two containers cannot share, so its configuration is not
+    its own: the edge-config container of each generation reloads it over a socket in a shared
+    volume and is healthy only once Caddy took the configuration.
+
+    Attributes:
+        url: address for clients.
+    """
+
+    url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmgateway:index:Edge", name, None, opts)
+        state = docker.Volume(f"{name}-state", opts=pulumi.ResourceOptions(parent=self))
+        caddy = self._caddy(name, args, state)
+        self._configuration(name, args, state, caddy)
+        self.url = pulumi.Output.from_input(f"https://{args.hostnames[0]}{_port_suffix(args)}")
+        self.register_outputs({"url": self.url})
+
+    def _caddy(self, name: str, args: EdgeArgs, state: docker.Volume) -> Service:
+        return Service(
+            name,
+            ServiceArgs(
+                image=args.image,
+                seed_image=args.seed_image,
+                generation_key=args.generation_key,
+                # After a crash or a reboot Caddy resumes what it was last reloaded with.
+                command=["caddy", "run", "--resume", "--config", "/conf/Caddyfile"],
+                files={"Caddyfile": render("Caddyfile.boot.j2", {"live_port": LIVE_PORT})},
+                env=_STATE_ENVIRONMENT,
+                networks=args.networks,
+                ports=[
+                    Port(
+                        address=args.bind_address, external=args.https_port, internal=HTTPS_PORT
+                    )
+                ],
+                volumes={STATE_DIRECTORY: state.name},
+                drain_seconds=args.drain_seconds,
+                health=HealthCheck(
+                    test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
+                    start_seconds=30,
+                ),
+                limits=args.limits,
+                uid=args.uid,
+                labels=args.labels,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _configuration(
+        self, name: str, args: EdgeArgs, state: docker.Volume, caddy: Service
+    ) -> Service:
+        clients = sorted(args.client_tokens)
+        return Service(
+            f"{name}-config",
+            ServiceArgs(
+                image=args.image,
+                seed_image=args.seed_image,
+                generation_key=args.generation_key,
+                command=["/bin/sh", "/conf/apply.sh"],
+                files={
+                    "Caddyfile": render_caddyfile(args),
+                    "apply.sh": render("edge_apply.sh.j2", {}),
+                    **_tls_files(args.tls),
+                },
+                secret_env={
+                    "UPSTREAM_KEY": args.upstream_key,
+                    **{
+                        f"CLIENT_TOKEN_{index}": args.client_tokens[client]
+                        for index, client in enumerate(clients)
+                    },
+                },
+                env={
+                    **_STATE_ENVIRONMENT,
+                    "UPSTREAM": args.upstream_url,
+                    # A new Caddy starts without a configuration, so it gets a new edge-config.
+                    "EDGE_CONTAINER": caddy.container_id,
+                },
+                networks=[],
+                volumes={STATE_DIRECTORY: state.name},
+                drain_seconds=1,
+                health=HealthCheck(
+                    test=["CMD", "test", "-f", "/tmp/applied"],  # noqa: S108
+                    interval_seconds=1,
+                    start_seconds=15,
+                ),
+                limits=args.limits,
+                uid=args.uid,
+                init=True,
+                labels=args.labels,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+
+_STATE_ENVIRONMENT: dict[str, pulumi.Input[str]] = {
+    "HOME": STATE_DIRECTORY,
+    "XDG_DATA_HOME": f"{STATE_DIRECTORY}/data",
+    "XDG_CONFIG_HOME": f"{STATE_DIRECTORY}/config",
+}
+
+
+def render_caddyfile(args: EdgeArgs) -> str:
+    """Return the Caddyfile, in which secrets are names of variables of the edge-config container."""
+    return render(
+        "Caddyfile.j2",
+        {
+            "acme_email": args.tls.email if isinstance(args.tls, AcmeTls) else None,
+            "ca_id": _authority_id(args.tls),
+            "clients": sorted(args.client_tokens),
+            "default_name": _default_name(args.hostnames),
+            "drain_seconds": args.drain_seconds,
+            "has_certificate": isinstance(args.tls, FileTls),
+            "hostnames": args.hostnames,
+            "https_port": HTTPS_PORT,
+            "live_port": LIVE_PORT,
+            "log_level": "DEBUG" if "debug" in args.log_level else args.log_level.upper(),
+            "health_path": "/health" if args.route == "proxy" else "/health/liveliness",
+        },
+    )
+
+
+def _default_name(hostnames: Sequence[str]) -> str:
+    """Choose who answers a client that sends no server name, as all do that connect to an address."""
+    addresses = [hostname for hostname in hostnames if _is_address(hostname)]
+    return (addresses or list(hostnames))[0]
+
+
+def _is_address(hostname: str) -> bool:
+    try:
+        ipaddress.ip_address(hostname)
+    except ValueError:
+        return False
+    return True
+
+
+def _authority_id(tls: InternalTls | FileTls | AcmeTls) -> str | None:
+    """Name the authority after its root, so that Caddy does not chain new leaves to an old one."""
+    if not isinstance(tls, InternalTls):
+        return None
+    return f"root-{hashlib.sha256(tls.ca_certificate.encode()).hexdigest()[:12]}"
+
+
+def _tls_files(tls: InternalTls | FileTls | AcmeTls) -> dict[str, pulumi.Input[str]]:
+    match tls:
+        case InternalTls():
+            return {"tls.crt": tls.ca_certificate, "tls.key": pulumi.Output.secret(tls.ca_key)}
+        case FileTls():
+            return {"tls.crt": tls.certificate, "tls.key": pulumi.Output.secret(tls.key)}
+        case AcmeTls():
+            return {}
+
+
+def _port_suffix(args: EdgeArgs) -> str:
+    return "" if args.https_port == 443 else f":{args.https_port}"  # noqa: PLR2004

@@ -1,0 +1,111 @@
+"""Claude Code Proxy: Anthropic's Messages API in, OpenAI's Chat Completions out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe
+
+PORT = 8082
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaudeCodeProxyArgs:
+    """What the proxy needs.
+
+    Attributes:
+        image: image id.
+        seed_image: image of the configuration seed.
+        generation_key: secret that generations are named with.
+        litellm_url: where LiteLLM answers, without a path.
+        litellm_key: secret, LiteLLM's master key.
+        client_key: secret that the edge shows.
+        big_model: model for opus.
+        middle_model: model for sonnet.
+        small_model: model for haiku.
+        max_output_tokens: limit by model; a request for more is cut down to it.
+        networks: the backplane.
+        request_timeout_seconds: longest silence of LiteLLM.
+        drain_seconds: how long requests may take to finish when it is replaced.
+        limits: memory and processor.
+        log_level: error, warning, info or debug.
+        uid: user of the process.
+        labels: container labels.
+    """
+
+    image: pulumi.Input[str]
+    seed_image: pulumi.Input[str]
+    generation_key: pulumi.Input[str]
+    litellm_url: pulumi.Input[str]
+    litellm_key: pulumi.Input[str]
+    client_key: pulumi.Input[str]
+    big_model: str
+    middle_model: str
+    small_model: str
+    max_output_tokens: Mapping[str, int]
+    networks: Sequence[pulumi.Input[str]]
+    request_timeout_seconds: int
+    drain_seconds: int
+    limits: Limits
+    log_level: str = "info"
+    uid: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class ClaudeCodeProxy(pulumi.ComponentResource):
+    """One Claude Code Proxy container.
+
+    Attributes:
+        url: address on the backplane, without a path.
+    """
+
+    url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ClaudeCodeProxyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmgateway:index:ClaudeCodeProxy", name, None, opts)
+        service = Service(
+            name,
+            ServiceArgs(
+                image=args.image,
+                seed_image=args.seed_image,
+                generation_key=args.generation_key,
+                command=["claude-code-proxy"],
+                secret_env={
+                    "OPENAI_API_KEY": args.litellm_key,
+                    "ANTHROPIC_API_KEY": args.client_key,
+                },
+                env=_environment(args),
+                networks=args.networks,
+                drain_seconds=args.drain_seconds,
+                health=HealthCheck(test=http_probe(PORT, "/health"), start_seconds=30),
+                limits=args.limits,
+                uid=args.uid,
+                labels=args.labels,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.url = pulumi.Output.concat("http://", service.container_name, f":{PORT}")
+        self.register_outputs({"url": self.url})
+
+
+def _environment(args: ClaudeCodeProxyArgs) -> dict[str, pulumi.Input[str]]:
+    return {
+        "HOST": "0.0.0.0",  # noqa: S104 - inside the container; nothing is published
+        "PORT": str(PORT),
+        "OPENAI_BASE_URL": pulumi.Output.concat(args.litellm_url, "/v1"),
+        "BIG_MODEL": args.big_model,
+        "MIDDLE_MODEL": args.middle_model,
+        "SMALL_MODEL": args.small_model,
+        "MODEL_MAX_OUTPUT_TOKENS": json.dumps(dict(args.max_output_tokens), sort_keys=True),
+        # The well-known proxy cuts every answer at 4096 tokens unless told otherwise.
+        "MAX_TOKENS_LIMIT": str(max(args.max_output_tokens.values(), default=65536)),
+        "REQUEST_TIMEOUT": str(args.request_timeout_seconds),
+        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
+        "LOG_LEVEL": "DEBUG" if args.log_level == "detailed_debug" else args.log_level.upper(),
+    }

@@ -1,0 +1,307 @@
+"""The gateway: edge, proxy, LiteLLM and their networks as one component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pulumi
+import pulumi_docker as docker
+
+from components.caddy import AcmeTls, Edge, EdgeArgs, FileTls, InternalTls
+from components.claude_code_proxy import ClaudeCodeProxy, ClaudeCodeProxyArgs
+from components.demo_upstream import DemoUpstream, DemoUpstreamArgs
+from components.keys import derived_key
+from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
+from components.rendering import render
+from components.service import DEFAULT_UID, Limits
+
+DEMO_ADDRESS_ENV = "DEMO_UPSTREAM_URL"
+DEMO_KEY_ENV = "DEMO_UPSTREAM_KEY"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceImage:
+    """An image and the user that its process runs as."""
+
+    image_id: pulumi.Input[str]
+    uid: int = DEFAULT_UID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelMap:
+    """Which model stands in for Claude's sizes: big for opus, middle for sonnet, small for haiku."""
+
+    big: str
+    middle: str
+    small: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """The demo upstream, which answers for every provider.
+
+    Attributes:
+        image: its image.
+        limits: memory and processor.
+        chunk_milliseconds: pace of a streamed answer.
+    """
+
+    image: ServiceImage
+    limits: Limits
+    chunk_milliseconds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayArgs:
+    """What a gateway is made of.
+
+    Attributes:
+        seed_image: image of the configuration seeds.
+        litellm_image: LiteLLM's image.
+        proxy_image: the Claude Code Proxy's image.
+        caddy_image: Caddy's image.
+        deployments: models in the order in which they are listed.
+        provider_keys: secret by name of variable.
+        model_map: models for Claude's sizes.
+        master_key: secret, LiteLLM's master key.
+        salt_key: secret that LiteLLM encrypts with; generations are named with a key derived
+            from it, because it outlives every rotation.
+        client_tokens: secret token by client name.
+        hostnames: names and addresses that clients use.
+        bind_address: address of the host that the port is published on.
+        https_port: port of the host.
+        tls: where certificates come from.
+        route: whether the proxy or LiteLLM's own Messages API answers.
+        drain_seconds: how long a replaced container may finish its requests.
+        log_level: error, warning, info, debug or detailed_debug.
+        litellm_limits: memory and processor.
+        proxy_limits: memory and processor.
+        edge_limits: memory and processor.
+        demo: set while the demo upstream stands in for the providers.
+        stack: shown in labels.
+    """
+
+    seed_image: pulumi.Input[str]
+    litellm_image: ServiceImage
+    proxy_image: ServiceImage
+    caddy_image: ServiceImage
+    deployments: Sequence[Deployment]
+    provider_keys: Mapping[str, pulumi.Input[str]]
+    model_map: ModelMap
+    master_key: pulumi.Input[str]
+    salt_key: pulumi.Input[str]
+    client_tokens: Mapping[str, pulumi.Input[str]]
+    hostnames: Sequence[str]
+    bind_address: str
+    https_port: int
+    tls: InternalTls | FileTls | AcmeTls
+    route: Literal["proxy", "litellm"]
+    drain_seconds: int
+    log_level: str
+    litellm_limits: Limits
+    proxy_limits: Limits
+    edge_limits: Limits
+    demo: Demo | None = None
+    stack: str = ""
+
+
+class Gateway(pulumi.ComponentResource):
+    """An endpoint for Claude Code.
+
+    Attributes:
+        url: address for clients.
+        ca_certificate: PEM of the root that clients must trust; empty with a public authority.
+        client_env: secret shell lines for the first client.
+    """
+
+    url: pulumi.Output[str]
+    ca_certificate: pulumi.Output[str]
+    client_env: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmgateway:index:Gateway", name, None, opts)
+        self._name = name
+        self._args = args
+        self._generation_key = derived_key(args.salt_key, "generation")
+        self._networks(name)
+        self._demo_env: dict[str, pulumi.Input[str]] = {}
+        if args.demo is not None:
+            args = self._with_demo(args, args.demo)
+        litellm = self._litellm(args)
+        upstream_url: pulumi.Input[str] = litellm.url
+        upstream_key: pulumi.Input[str] = args.master_key
+        if args.route == "proxy":
+            upstream_key = derived_key(args.master_key, "proxy client")
+            upstream_url = self._proxy(args, litellm.url, upstream_key).url
+        edge = self._edge(args, upstream_url, upstream_key)
+        self.url = edge.url
+        self.ca_certificate = pulumi.Output.from_input(
+            args.tls.ca_certificate if isinstance(args.tls, InternalTls) else ""
+        )
+        self.client_env = self._client_env(args)
+        self.register_outputs(
+            {
+                "url": self.url,
+                "ca_certificate": self.ca_certificate,
+                "client_env": self.client_env,
+            }
+        )
+
+    def _networks(self, name: str) -> None:
+        child_opts = pulumi.ResourceOptions(parent=self)
+        labels = [docker.NetworkLabelArgs(label=k, value=v) for k, v in self._labels().items()]
+        self._backplane = docker.Network(
+            f"{name}-backplane", internal=True, labels=labels, opts=child_opts
+        )
+        self._egress = docker.Network(f"{name}-egress", labels=labels, opts=child_opts)
+        options = {}
+        if not isinstance(self._args.tls, AcmeTls):
+            # Published ports still work, and Caddy has no way out.
+            options["com.docker.network.bridge.enable_ip_masquerade"] = "false"
+        self._edge_network = docker.Network(
+            f"{name}-edge-network", labels=labels, options=options, opts=child_opts
+        )
+
+    def _with_demo(self, args: GatewayArgs, demo: Demo) -> GatewayArgs:
+        """Send every deployment to the demo upstream, by the provider's own route."""
+        key = derived_key(args.master_key, "demo upstream")
+        upstream = DemoUpstream(
+            f"{self._name}-demo-upstream",
+            DemoUpstreamArgs(
+                image=demo.image.image_id,
+                uid=demo.image.uid,
+                api_key=key,
+                extra_models=_provider_models(args.deployments),
+                chunk_milliseconds=demo.chunk_milliseconds,
+                networks=[self._backplane.name],
+                limits=demo.limits,
+                drain_seconds=args.drain_seconds,
+                seed_image=args.seed_image,
+                generation_key=self._generation_key,
+                labels=self._labels("demo-upstream"),
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self._demo_env[DEMO_ADDRESS_ENV] = upstream.url
+        return replace(
+            args,
+            provider_keys={DEMO_KEY_ENV: key},
+            deployments=[
+                replace(
+                    deployment,
+                    api_base=f"os.environ/{DEMO_ADDRESS_ENV}",
+                    key_env=DEMO_KEY_ENV,
+                )
+                for deployment in args.deployments
+            ],
+        )
+
+    def _litellm(self, args: GatewayArgs) -> LiteLLM:
+        return LiteLLM(
+            f"{self._name}-litellm",
+            LiteLLMArgs(
+                image=args.litellm_image.image_id,
+                uid=args.litellm_image.uid,
+                master_key=args.master_key,
+                salt_key=args.salt_key,
+                deployments=args.deployments,
+                provider_keys=args.provider_keys,
+                env=self._demo_env,
+                networks=[self._backplane.name, self._egress.name],
+                drain_seconds=args.drain_seconds,
+                limits=args.litellm_limits,
+                log_level=args.log_level,
+                seed_image=args.seed_image,
+                generation_key=self._generation_key,
+                labels=self._labels("litellm"),
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _proxy(
+        self, args: GatewayArgs, litellm_url: pulumi.Input[str], client_key: pulumi.Input[str]
+    ) -> ClaudeCodeProxy:
+        return ClaudeCodeProxy(
+            f"{self._name}-proxy",
+            ClaudeCodeProxyArgs(
+                image=args.proxy_image.image_id,
+                uid=args.proxy_image.uid,
+                litellm_url=litellm_url,
+                litellm_key=args.master_key,
+                client_key=client_key,
+                big_model=args.model_map.big,
+                middle_model=args.model_map.middle,
+                small_model=args.model_map.small,
+                max_output_tokens={
+                    deployment.name: deployment.max_output_tokens
+                    for deployment in args.deployments
+                    if deployment.max_output_tokens is not None
+                },
+                networks=[self._backplane.name],
+                request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                drain_seconds=args.drain_seconds,
+                limits=args.proxy_limits,
+                log_level=args.log_level,
+                seed_image=args.seed_image,
+                generation_key=self._generation_key,
+                labels=self._labels("claude-code-proxy"),
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _edge(
+        self,
+        args: GatewayArgs,
+        upstream_url: pulumi.Input[str],
+        upstream_key: pulumi.Input[str],
+    ) -> Edge:
+        return Edge(
+            f"{self._name}-edge",
+            EdgeArgs(
+                image=args.caddy_image.image_id,
+                uid=args.caddy_image.uid,
+                client_tokens=args.client_tokens,
+                hostnames=args.hostnames,
+                bind_address=args.bind_address,
+                https_port=args.https_port,
+                tls=args.tls,
+                route=args.route,
+                upstream_url=upstream_url,
+                upstream_key=upstream_key,
+                networks=[self._edge_network.name, self._backplane.name],
+                drain_seconds=args.drain_seconds,
+                limits=args.edge_limits,
+                log_level=args.log_level,
+                seed_image=args.seed_image,
+                generation_key=self._generation_key,
+                labels=self._labels("edge"),
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _client_env(self, args: GatewayArgs) -> pulumi.Output[str]:
+        client = min(args.client_tokens)
+        token = pulumi.Output.secret(args.client_tokens[client])
+        values = pulumi.Output.all(
+            url=self.url, token=token, ca_certificate=self.ca_certificate, client=client
+        )
+        return values.apply(
+            lambda known: render(
+                "client_env.j2", {**known, "gateway": self._name, "models": args.model_map}
+            )
+        )
+
+    def _labels(self, service: str | None = None) -> dict[str, str]:
+        labels = {"llm-gateway.gateway": self._name, "llm-gateway.stack": self._args.stack}
+        if service is not None:
+            labels["llm-gateway.service"] = service
+        return labels
+
+
+def _provider_models(deployments: Sequence[Deployment]) -> list[str]:
+    """Names by which the provider itself knows the models."""
+    return sorted({deployment.litellm_model.split("/", 1)[1] for deployment in deployments})

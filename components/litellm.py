@@ -1,0 +1,154 @@
+"""LiteLLM: the router that holds the providers' keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.rendering import render_yaml
+from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe
+
+PORT = 4000
+CONFIG_FILE = "litellm_config.yaml"
+# Longer than Claude Code's own time-out, so that the client decides when to give up.
+REQUEST_TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """A model as LiteLLM serves it.
+
+    Attributes:
+        name: what callers ask for.
+        litellm_model: LiteLLM's route, e.g. ``groq/openai/gpt-oss-20b``.
+        key_env: name of the variable with the provider's key; None where it needs none.
+        api_base: the provider's address; None for LiteLLM's own, ``os.environ/NAME`` for a variable.
+        api_version: for Azure.
+        max_input_tokens: context window.
+        max_output_tokens: the provider's limit for one answer.
+        rpm: requests a minute.
+        tpm: tokens a minute.
+        fallbacks: names to try in turn when this one fails.
+    """
+
+    name: str
+    litellm_model: str
+    key_env: str | None = None
+    api_base: str | None = None
+    api_version: str | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    fallbacks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiteLLMArgs:
+    """What LiteLLM needs.
+
+    Attributes:
+        image: image id.
+        seed_image: image of the configuration seed.
+        generation_key: secret that generations are named with.
+        master_key: secret, ``sk-…``, that LiteLLM's callers show.
+        salt_key: secret that LiteLLM encrypts stored credentials with.
+        deployments: models in the order in which they are listed.
+        provider_keys: secret by name of variable.
+        networks: the backplane and the way out.
+        drain_seconds: how long requests may take to finish when it is replaced.
+        limits: memory and processor.
+        env: further plain environment, such as an address that is known only once deployed.
+        log_level: error, warning, info, debug or detailed_debug.
+        uid: user of the process.
+        labels: container labels.
+    """
+
+    image: pulumi.Input[str]
+    seed_image: pulumi.Input[str]
+    generation_key: pulumi.Input[str]
+    master_key: pulumi.Input[str]
+    salt_key: pulumi.Input[str]
+    deployments: Sequence[Deployment]
+    provider_keys: Mapping[str, pulumi.Input[str]]
+    networks: Sequence[pulumi.Input[str]]
+    drain_seconds: int
+    limits: Limits
+    env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    log_level: str = "error"
+    uid: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class LiteLLM(pulumi.ComponentResource):
+    """One LiteLLM container with its rendered configuration.
+
+    Attributes:
+        url: address on the backplane, without a path.
+    """
+
+    url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: LiteLLMArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmgateway:index:LiteLLM", name, None, opts)
+        service = Service(
+            name,
+            ServiceArgs(
+                image=args.image,
+                seed_image=args.seed_image,
+                generation_key=args.generation_key,
+                command=_command(args.log_level),
+                files={CONFIG_FILE: render_config(args.deployments)},
+                secret_env={
+                    "LITELLM_MASTER_KEY": args.master_key,
+                    "LITELLM_SALT_KEY": args.salt_key,
+                    **args.provider_keys,
+                },
+                env={**_environment(args), **args.env},
+                networks=args.networks,
+                drain_seconds=args.drain_seconds,
+                health=HealthCheck(
+                    test=http_probe(PORT, "/health/readiness"), start_seconds=180
+                ),
+                limits=args.limits,
+                uid=args.uid,
+                labels=args.labels,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.url = pulumi.Output.concat("http://", service.container_name, f":{PORT}")
+        self.register_outputs({"url": self.url})
+
+
+def render_config(deployments: Sequence[Deployment]) -> str:
+    """Return LiteLLM's configuration file, which names keys and never holds one."""
+    return render_yaml(
+        "litellm_config.yaml.j2",
+        {"deployments": deployments, "request_timeout_seconds": REQUEST_TIMEOUT_SECONDS},
+    )
+
+
+def _command(log_level: str) -> list[str]:
+    command = ["litellm", "--config", f"/conf/{CONFIG_FILE}", "--host", "0.0.0.0"]  # noqa: S104
+    command += ["--port", str(PORT)]
+    if log_level == "detailed_debug":
+        command.append("--detailed_debug")
+    return command
+
+
+def _environment(args: LiteLLMArgs) -> dict[str, str]:
+    level = "DEBUG" if args.log_level == "detailed_debug" else args.log_level.upper()
+    return {
+        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
+        "HOME": "/tmp",  # noqa: S108 - the only writable place
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": level,
+        "LITELLM_MODE": "PRODUCTION",
+        "NO_DOCS": "True",
+        "NO_REDOC": "True",
+        "DISABLE_ADMIN_UI": "True",
+    }

@@ -1,0 +1,289 @@
+"""One hardened, health-gated container whose configuration and secrets are files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_docker as docker
+
+from components.keys import generation_id
+
+CONFIG_DIRECTORY = "/conf"
+SECRETS_FILE = "secrets.env"
+# Secrets become environment inside the container alone, where `docker inspect` does not look.
+ENTRYPOINT = f'set -a; . {CONFIG_DIRECTORY}/{SECRETS_FILE}; set +a; exec "$@"'
+DEFAULT_UID = 65532
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthCheck:
+    """When a container counts as healthy.
+
+    Attributes:
+        test: command and its arguments; exit 0 is healthy.
+        interval_seconds: the engine probes first after one interval, so it bounds the start.
+        start_seconds: failures do not count that long; creation fails when they are over.
+    """
+
+    test: Sequence[str]
+    interval_seconds: int = 2
+    timeout_seconds: int = 5
+    retries: int = 3
+    start_seconds: int = 60
+
+    @property
+    def deadline_seconds(self) -> int:
+        """How long creation waits for health: the start period and the retries after it."""
+        return (
+            self.start_seconds
+            + (self.retries + 1) * self.interval_seconds
+            + self.timeout_seconds
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Port:
+    """A published port; the address has no default, so that none is published everywhere."""
+
+    address: str
+    external: int
+    internal: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a container may use of the machine.
+
+    Attributes:
+        memory_mb: mebibytes, without swap beyond them.
+        cpu_shares: weight against the others when the processors are busy (1024 is Docker's own).
+    """
+
+    memory_mb: int
+    cpu_shares: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceArgs:
+    """What makes one container.
+
+    Attributes:
+        image: image id.
+        seed_image: image of the never-started container that fills the configuration volume.
+        generation_key: secret that the generation's public name is keyed with.
+        command: program and arguments.
+        health: health check that gates the creation.
+        limits: memory and processor.
+        networks: names of the networks to join; with none it has no network at all.
+        drain_seconds: how long a stopping container may finish its requests before SIGKILL.
+        files: name below ``/conf`` to content; content may be secret.
+        secret_env: environment that exists only inside the container.
+        env: environment that anyone with the engine may read.
+        volumes: mount path to name of a writable volume.
+        ports: published ports, which force the old container to go before the new one comes.
+        uid: user and group of the process.
+        init: put a minimal init before a program that does not handle signals as process 1.
+        labels: container labels, never derived from a secret.
+    """
+
+    image: pulumi.Input[str]
+    seed_image: pulumi.Input[str]
+    generation_key: pulumi.Input[str]
+    command: Sequence[str]
+    health: HealthCheck
+    limits: Limits
+    networks: Sequence[pulumi.Input[str]]
+    drain_seconds: int
+    files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    secret_env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    ports: Sequence[Port] = ()
+    uid: int = DEFAULT_UID
+    init: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    """Return the text of a shell file that sets *values*; always secret, never empty.
+
+    The provider refuses an empty upload, hence the first line.
+    """
+    resolved = pulumi.Output.secret(pulumi.Output.from_input(dict(values)))
+    return resolved.apply(
+        lambda known: "# set by the service's entrypoint\n"
+        + "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(known.items()))
+    )
+
+
+def http_probe(port: int, path: str) -> list[str]:
+    """Return a health check that works in every image that has python3, with curl or without.
+
+    A bare socket because importing an HTTP client would cost a probe its processor time fivefold.
+    """
+    program = (
+        "import socket,sys;"
+        f"s=socket.create_connection(('127.0.0.1',{port}),3);"
+        f"s.sendall(b'GET {path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n');"
+        "sys.exit(b' 200 ' not in s.recv(64))"
+    )
+    return ["CMD", "python3", "-I", "-S", "-c", program]
+
+
+class Service(pulumi.ComponentResource):
+    """A container in generations: the next one is healthy before the last one is stopped.
+
+    A generation is an auto-named volume with the files, filled by a container that never starts,
+    because the provider cannot put files into a container with a read-only root. The volume's
+    label holds the generation's name: new content makes a new volume, and with it a new seed and
+    a new container, and the old three are deleted after everything that depends on them moved.
+
+    Attributes:
+        container_name: DNS name of this generation on its networks.
+        container_id: id of this generation's container.
+        generation: public name of the content.
+    """
+
+    container_name: pulumi.Output[str]
+    container_id: pulumi.Output[str]
+    generation: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmgateway:index:Service", name, None, opts)
+        files = {**args.files, SECRETS_FILE: secrets_file(args.secret_env)}
+        self.generation = generation_id(args.generation_key, files)
+        volume = docker.Volume(
+            f"{name}-files",
+            labels=[docker.VolumeLabelArgs(label="llm-gateway.generation", value=self.generation)],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        seed = self._seed(name, args, volume, files)
+        container = self._container(name, args, volume, seed)
+        self.container_name = container.name
+        self.container_id = container.id
+        self.register_outputs(
+            {
+                "container_name": self.container_name,
+                "container_id": self.container_id,
+                "generation": self.generation,
+            }
+        )
+
+    def _seed(
+        self,
+        name: str,
+        args: ServiceArgs,
+        volume: docker.Volume,
+        files: Mapping[str, pulumi.Input[str]],
+    ) -> docker.Container:
+        return docker.Container(
+            f"{name}-seed",
+            image=args.seed_image,
+            command=["never-started"],
+            start=False,
+            must_run=False,
+            network_mode="none",
+            mounts=[_mount(CONFIG_DIRECTORY, volume.name)],
+            uploads=[
+                docker.ContainerUploadArgs(
+                    file=f"{CONFIG_DIRECTORY}/{file}",
+                    content=content,
+                    permissions="0400",
+                    owner=str(args.uid),
+                    group=str(args.uid),
+                )
+                for file, content in sorted(files.items())
+            ],
+            opts=_generation_options(self),
+        )
+
+    def _container(
+        self, name: str, args: ServiceArgs, volume: docker.Volume, seed: docker.Container
+    ) -> docker.Container:
+        health = args.health
+        memory = args.limits.memory_mb
+        return docker.Container(
+            name,
+            image=args.image,
+            entrypoints=["/bin/sh", "-c", ENTRYPOINT, "sh"],
+            command=list(args.command),
+            envs=[
+                pulumi.Output.concat(key, "=", value) for key, value in sorted(args.env.items())
+            ],
+            user=f"{args.uid}:{args.uid}",
+            read_only=True,
+            tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            security_opts=["no-new-privileges:true"],
+            init=args.init,
+            memory=memory,
+            # Without it the engine reports twice the memory and every refresh finds a change.
+            memory_swap=memory,
+            cpu_shares=args.limits.cpu_shares,
+            restart="unless-stopped",
+            log_driver="json-file",
+            log_opts={"max-size": "10m", "max-file": "3"},
+            labels=[
+                docker.ContainerLabelArgs(label=key, value=value)
+                for key, value in sorted(args.labels.items())
+            ],
+            mounts=[
+                _mount(CONFIG_DIRECTORY, volume.name, read_only=True),
+                *(_mount(path, source) for path, source in sorted(args.volumes.items())),
+            ],
+            network_mode=None if args.networks else "none",
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(name=network) for network in args.networks
+            ],
+            ports=[
+                docker.ContainerPortArgs(
+                    ip=port.address, external=port.external, internal=port.internal
+                )
+                for port in args.ports
+            ],
+            healthcheck=docker.ContainerHealthcheckArgs(
+                tests=list(health.test),
+                interval=f"{health.interval_seconds}s",
+                timeout=f"{health.timeout_seconds}s",
+                retries=health.retries,
+                start_period=f"{health.start_seconds}s",
+            ),
+            wait=True,
+            wait_timeout=health.deadline_seconds,
+            # Unset, the provider kills at once; it reads the old state, so it is set from the start.
+            destroy_grace_seconds=args.drain_seconds,
+            opts=pulumi.ResourceOptions.merge(
+                _generation_options(self, delete_first=bool(args.ports)),
+                pulumi.ResourceOptions(depends_on=[seed]),
+            ),
+        )
+
+
+def _mount(
+    target: str, volume: pulumi.Input[str], *, read_only: bool = False
+) -> docker.ContainerMountArgs:
+    return docker.ContainerMountArgs(
+        type="volume", target=target, source=volume, read_only=read_only
+    )
+
+
+def _generation_options(
+    parent: pulumi.Resource, *, delete_first: bool = False
+) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(
+        parent=parent,
+        # The provider's own default is to delete first, which is an outage.
+        delete_before_replace=delete_first,
+        # A container that never got healthy is replaced by the next `up`, not accepted, and
+        # changes that the provider takes without applying them (health check, tmpfs, init) too.
+        replace_on_changes=["*"],
+        additional_secret_outputs=["containerLogs"],
+        # The provider reads the networks back in random order.
+        ignore_changes=["networkDatas"],
+    )

@@ -1,0 +1,363 @@
+"""What the components declare, seen by an engine that records every registration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from pulumi.runtime import rpc
+
+from components.caddy import AcmeTls, FileTls, InternalTls
+from components.gateway import Demo, Gateway, GatewayArgs, ModelMap, ServiceImage
+from components.litellm import Deployment, render_config
+from components.service import Limits, secrets_file
+from tests.conftest import RecordingEngine, Registration
+
+Run = Callable[[Callable[[], Any]], RecordingEngine]
+Secret = Callable[[str], str]
+
+
+def gateway_args(secret: Secret, **changes: Any) -> GatewayArgs:
+    """Return the arguments of a small but complete gateway."""
+    values: dict[str, Any] = {
+        "seed_image": "sha256:seed",
+        "litellm_image": ServiceImage(image_id="sha256:litellm"),
+        "proxy_image": ServiceImage(image_id="sha256:proxy"),
+        "caddy_image": ServiceImage(image_id="sha256:caddy"),
+        "deployments": [
+            Deployment(
+                name="fast",
+                litellm_model="groq/openai/gpt-oss-20b",
+                key_env="GROQ_API_KEY",
+                max_output_tokens=65536,
+                fallbacks=["large"],
+            ),
+            Deployment(
+                name="large",
+                litellm_model="groq/llama-3.3-70b-versatile",
+                key_env="GROQ_API_KEY",
+            ),
+        ],
+        "provider_keys": {"GROQ_API_KEY": secret("provider")},
+        "model_map": ModelMap(big="large", middle="large", small="fast"),
+        "master_key": secret("master"),
+        "salt_key": secret("salt"),
+        "client_tokens": {"alice": secret("alice"), "bob": secret("bob")},
+        "hostnames": ["localhost", "127.0.0.1"],
+        "bind_address": "127.0.0.1",
+        "https_port": 8443,
+        "tls": InternalTls(ca_certificate="PUBLIC ROOT", ca_key=secret("ca")),
+        "route": "proxy",
+        "drain_seconds": 600,
+        "log_level": "info",
+        "litellm_limits": Limits(memory_mb=2048),
+        "proxy_limits": Limits(memory_mb=512),
+        "edge_limits": Limits(memory_mb=256),
+        "stack": "test",
+    }
+    return GatewayArgs(**{**values, **changes})
+
+
+DEMO = Demo(
+    image=ServiceImage(image_id="sha256:demo"), limits=Limits(memory_mb=256), chunk_milliseconds=20
+)
+SERVICES = {"gw-edge", "gw-edge-config", "gw-proxy", "gw-litellm"}
+
+
+@pytest.fixture
+def recorded(run_program: Run, secret: Secret) -> RecordingEngine:
+    """Return the registrations of one gateway."""
+    return run_program(lambda: Gateway("gw", gateway_args(secret)))
+
+
+def applications(engine: RecordingEngine) -> list[Registration]:
+    """Return the containers that run."""
+    return [known for known in engine.of_type("Container") if not known.name.endswith("-seed")]
+
+
+def seeds(engine: RecordingEngine) -> list[Registration]:
+    """Return the containers that only carry files."""
+    return [known for known in engine.of_type("Container") if known.name.endswith("-seed")]
+
+
+def environment(container: Registration) -> dict[str, str]:
+    """Return a container's plain environment."""
+    return dict(entry.split("=", 1) for entry in container.inputs["envs"])
+
+
+def uploads(engine: RecordingEngine, service: str) -> dict[str, str]:
+    """Return the files of a service by name."""
+    wrapped = engine.named(f"{service}-seed").inputs["uploads"]
+    return {
+        entry["file"].removeprefix("/conf/"): entry["content"]
+        for entry in rpc.unwrap_rpc_secret(wrapped)
+    }
+
+
+def test_a_gateway_runs_its_services_and_no_others(recorded: RecordingEngine) -> None:
+    """Edge, edge-config, proxy and LiteLLM, each with a seed and a volume of its own."""
+    assert {known.name for known in applications(recorded)} == SERVICES
+    assert {known.name for known in seeds(recorded)} == {f"{name}-seed" for name in SERVICES}
+    assert {known.name for known in recorded.of_type("Volume")} == {
+        *(f"{name}-files" for name in SERVICES),
+        "gw-edge-state",
+    }
+
+
+def test_every_container_is_hardened(recorded: RecordingEngine) -> None:
+    """No container starts with more than it needs."""
+    for container in applications(recorded):
+        inputs = container.inputs
+        assert inputs["readOnly"] is True, container.name
+        assert inputs["capabilities"] == {"drops": ["ALL"]}, container.name
+        assert inputs["securityOpts"] == ["no-new-privileges:true"], container.name
+        assert inputs["user"] == "65532:65532", container.name
+        assert inputs["memory"] == inputs["memorySwap"] > 0, container.name
+        assert inputs["restart"] == "unless-stopped", container.name
+        assert inputs["logOpts"] == {"max-file": "3", "max-size": "10m"}, container.name
+        assert inputs["destroyGraceSeconds"] > 0, "unset means SIGKILL at once"
+        assert "noexec" in inputs["tmpfs"]["/tmp"], container.name
+
+
+def test_every_container_is_gated_on_its_health(recorded: RecordingEngine) -> None:
+    """Creation waits for a health check, and longer than the check's own start period."""
+    for container in applications(recorded):
+        start = int(container.inputs["healthcheck"]["startPeriod"].removesuffix("s"))
+        assert container.inputs["wait"] is True, container.name
+        assert container.inputs["waitTimeout"] > start, container.name
+
+
+def test_names_are_left_to_the_engine(recorded: RecordingEngine) -> None:
+    """A fixed name would collide when the next generation comes before the last one goes."""
+    for kind in ("Container", "Volume", "Network"):
+        for known in recorded.of_type(kind):
+            assert "name" not in known.inputs, known.name
+
+
+def test_only_the_edge_publishes_a_port_and_says_where(recorded: RecordingEngine) -> None:
+    """One port, on the address that was asked for."""
+    published = {c.name: c.inputs["ports"] for c in applications(recorded) if c.inputs.get("ports")}
+
+    assert published == {"gw-edge": [{"external": 8443, "internal": 8443, "ip": "127.0.0.1"}]}
+
+
+def test_only_litellm_has_a_way_out(recorded: RecordingEngine) -> None:
+    """The backplane is internal, the edge's network is not masqueraded, egress is LiteLLM's."""
+    networks = {
+        container.name: {entry["name"] for entry in container.inputs["networksAdvanced"]}
+        for container in applications(recorded)
+        if container.inputs.get("networksAdvanced")
+    }
+
+    assert networks == {
+        "gw-edge": {"gw-edge-network-0a1b2c3", "gw-backplane-0a1b2c3"},
+        "gw-proxy": {"gw-backplane-0a1b2c3"},
+        "gw-litellm": {"gw-backplane-0a1b2c3", "gw-egress-0a1b2c3"},
+    }
+    assert recorded.named("gw-backplane").inputs["internal"] is True
+    assert recorded.named("gw-edge-network").inputs["options"] == {
+        "com.docker.network.bridge.enable_ip_masquerade": "false"
+    }
+    assert recorded.named("gw-edge-config").inputs["networkMode"] == "none"
+
+
+def test_secrets_are_files_and_stay_secret(recorded: RecordingEngine, secret: Secret) -> None:
+    """Each secret reaches the engine in a secret upload and in nothing else."""
+    planted = {secret(n) for n in ("provider", "master", "salt", "alice", "bob", "ca")}
+    carried: set[str] = set()
+    for known in recorded.registrations:
+        for key, value in known.inputs.items():
+            if rpc.is_rpc_secret(value):
+                text = json.dumps(rpc.unwrap_rpc_secret(value))
+                assert key == "uploads", f"{known.name}.{key} carries a secret"
+                carried |= {one for one in planted if one in text}
+            else:
+                text = json.dumps(value, default=str)
+                assert not any(one in text for one in planted), f"{known.name}.{key} shows a secret"
+
+    assert carried == planted
+
+
+def test_files_are_readable_by_the_process_alone(recorded: RecordingEngine) -> None:
+    """Owner-only files, owned by the user that the container runs as."""
+    for seed in seeds(recorded):
+        for entry in rpc.unwrap_rpc_secret(seed.inputs["uploads"]):
+            assert (entry["permissions"], entry["owner"]) == ("0400", "65532"), seed.name
+        assert seed.inputs["start"] is False, seed.name
+
+
+def test_the_client_token_of_a_developer_goes_no_further_than_the_edge(
+    recorded: RecordingEngine, secret: Secret
+) -> None:
+    """Behind the edge another key is shown, which is derived and not the master key."""
+    edge = uploads(recorded, "gw-edge-config")["secrets.env"]
+    proxy = uploads(recorded, "gw-proxy")["secrets.env"]
+    (client_key,) = [
+        line.split("=", 1)[1] for line in proxy.splitlines() if line.startswith("ANTHROPIC_API_KEY")
+    ]
+
+    assert secret("alice") not in proxy
+    assert f"UPSTREAM_KEY={client_key}" in edge
+    assert secret("master") not in edge
+
+
+def test_generations_chain_from_litellm_to_the_edge(recorded: RecordingEngine) -> None:
+    """Each hop names the generation of the next one, so that it moves only when that is healthy."""
+    proxy = environment(recorded.named("gw-proxy"))
+    edge = environment(recorded.named("gw-edge-config"))
+
+    assert proxy["OPENAI_BASE_URL"] == "http://gw-litellm-0a1b2c3:4000/v1"
+    assert edge["UPSTREAM"] == "http://gw-proxy-0a1b2c3:8082"
+    assert edge["EDGE_CONTAINER"] == "gw-edge-id"
+
+
+def test_the_edge_itself_does_not_depend_on_what_stands_behind(recorded: RecordingEngine) -> None:
+    """Caddy holds the port, so nothing that changes by rotation may be part of its container."""
+    caddy = recorded.named("gw-edge").inputs
+
+    assert "litellm" not in json.dumps(caddy)
+    assert "proxy" not in json.dumps(caddy)
+
+
+def generation_labels(engine: RecordingEngine) -> dict[str, str]:
+    """Return each service's public generation name."""
+    return {
+        volume.name: volume.inputs["labels"][0]["value"]
+        for volume in engine.of_type("Volume")
+        if volume.inputs.get("labels")
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "moved"),
+    [
+        ("provider_keys", {"gw-litellm-files"}),
+        ("client_tokens", {"gw-edge-config-files"}),
+        ("deployments", {"gw-litellm-files"}),
+        ("master_key", {"gw-litellm-files", "gw-proxy-files", "gw-edge-config-files"}),
+    ],
+)
+def test_a_change_makes_new_generations_of_what_it_concerns_only(
+    change: str, moved: set[str], run_program: Run, secret: Secret
+) -> None:
+    """A rotated secret is visible as a new generation name, and nothing else moves by itself."""
+    changes: dict[str, Any] = {
+        "provider_keys": {"GROQ_API_KEY": secret("another provider key")},
+        "client_tokens": {"alice": secret("alice")},
+        "deployments": [Deployment(name="large", litellm_model="groq/llama-3.3-70b-versatile")],
+        "master_key": secret("another master key"),
+    }
+    before = generation_labels(run_program(lambda: Gateway("gw", gateway_args(secret))))
+    engine = run_program(
+        lambda: Gateway("gw", gateway_args(secret, **{change: changes[change]}))
+    )
+    after = generation_labels(
+        RecordingEngine(registrations=engine.registrations[len(engine.registrations) // 2 :])
+    )
+
+    assert {name for name in before if before[name] != after[name]} == moved
+
+
+def test_two_gateways_fit_in_one_stack(run_program: Run, secret: Secret) -> None:
+    """Logical names carry the gateway's name, so none is registered twice."""
+
+    def program() -> None:
+        Gateway("one", gateway_args(secret))
+        Gateway("two", gateway_args(secret, https_port=8444))
+
+    names = [(known.type_token, known.name) for known in run_program(program).registrations]
+
+    assert len(names) == len(set(names))
+
+
+def test_the_demo_upstream_answers_for_every_deployment(run_program: Run, secret: Secret) -> None:
+    """All models keep their provider's route, with the demo's address and a derived key."""
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, demo=DEMO)))
+    config = yaml.safe_load(uploads(engine, "gw-litellm")["litellm_config.yaml"])
+    secrets_env = uploads(engine, "gw-litellm")["secrets.env"]
+    parameters = [entry["litellm_params"] for entry in config["model_list"]]
+
+    assert {p["api_base"] for p in parameters} == {"os.environ/DEMO_UPSTREAM_URL"}
+    assert {p["model"].split("/")[0] for p in parameters} == {"groq"}
+    assert "GROQ_API_KEY" not in secrets_env
+    assert environment(engine.named("gw-litellm"))["DEMO_UPSTREAM_URL"].endswith(":8000/openai/v1")
+
+
+def test_the_litellm_route_leaves_the_proxy_out(run_program: Run, secret: Secret) -> None:
+    """The edge talks to LiteLLM's own Messages API with the master key."""
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, route="litellm")))
+    edge = environment(engine.named("gw-edge-config"))
+
+    assert {known.name for known in applications(engine)} == SERVICES - {"gw-proxy"}
+    assert edge["UPSTREAM"] == "http://gw-litellm-0a1b2c3:4000"
+    assert f"UPSTREAM_KEY={secret('master')}" in uploads(engine, "gw-edge-config")["secrets.env"]
+    assert "/health/liveliness" in uploads(engine, "gw-edge-config")["Caddyfile"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "present", "absent"),
+    [
+        (AcmeTls(email="ops@example.com"), "email ops@example.com", "tls.crt"),
+        (FileTls(certificate="CHAIN", key="KEY"), "tls {$CONF_DIR}/tls.crt", "issuer internal"),
+    ],
+)
+def test_each_source_of_certificates_has_its_own_configuration(
+    tls: AcmeTls | FileTls, present: str, absent: str, run_program: Run, secret: Secret
+) -> None:
+    """ACME and an operator's certificate replace the internal authority."""
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, tls=tls)))
+    caddyfile = uploads(engine, "gw-edge-config")["Caddyfile"]
+
+    assert present in caddyfile
+    assert absent not in caddyfile
+
+
+def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
+    """The file parses, keeps the order, and names variables instead of holding keys."""
+    config = yaml.safe_load(
+        render_config(
+            [
+                Deployment(
+                    name='odd "name": {x}',
+                    litellm_model="groq/a",
+                    key_env="GROQ_API_KEY",
+                    rpm=30,
+                    tpm=6000,
+                    max_input_tokens=131072,
+                    fallbacks=["b"],
+                ),
+                Deployment(name="b", litellm_model="azure/b", api_version="2026-01-01"),
+            ]
+        )
+    )
+
+    assert [entry["model_name"] for entry in config["model_list"]] == ['odd "name": {x}', "b"]
+    assert config["model_list"][0]["litellm_params"] == {
+        "model": "groq/a",
+        "api_key": "os.environ/GROQ_API_KEY",
+        "rpm": 30,
+        "tpm": 6000,
+    }
+    assert config["model_list"][0]["model_info"]["max_input_tokens"] == 131072
+    assert config["router_settings"]["fallbacks"] == [{'odd "name": {x}': ["b"]}]
+    assert config["general_settings"] == {"master_key": "os.environ/LITELLM_MASTER_KEY"}
+
+
+@pytest.mark.parametrize("hostile", ["it's", 'a"b', "a$(id)b", "a`id`b", "a\\b", "a b", "a;b"])
+def test_a_shell_reads_back_what_the_secrets_file_was_given(
+    hostile: str, run_program: Run, tmp_path: Any
+) -> None:
+    """No character of a secret is interpreted."""
+    import subprocess  # noqa: PLC0415
+
+    seen: list[str] = []
+    run_program(lambda: secrets_file({"KEY": hostile}).apply(seen.append))
+    (tmp_path / "secrets.env").write_text(seen[0])
+    script = 'set -a; . ./secrets.env; set +a; printf %s "$KEY"'
+
+    assert subprocess.run(
+        ["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout == hostile
