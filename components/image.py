@@ -20,7 +20,7 @@ def context_digest(context: Path, build_args: Mapping[str, str]) -> str:
     """Return 12 hexadecimal digits over what a build of *context* depends on.
 
     Covers path, mode bit and content of each file that the engine is sent (``.dockerignore`` is
-    honoured, its plain patterns without ``!``), and the build arguments.
+    honoured), and the build arguments.
     """
     digest = hashlib.sha256()
     for name, value in sorted(build_args.items()):
@@ -35,16 +35,10 @@ def context_digest(context: Path, build_args: Mapping[str, str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def declared_version(context: Path) -> str:
-    """Return the version that the context's Dockerfile puts into its OCI label.
-
-    Raises:
-        ValueError: the Dockerfile has no such label.
-    """
+def declared_version(context: Path) -> str | None:
+    """Return the version that the context's Dockerfile puts into its OCI label, if it does."""
     found = _VERSION_LABEL.search((context / "Dockerfile").read_text())
-    if found is None:
-        raise ValueError(f"{context}/Dockerfile has no org.opencontainers.image.version label")
-    return found[1]
+    return found[1] if found else None
 
 
 def _ignore_patterns(context: Path) -> list[str]:
@@ -52,17 +46,29 @@ def _ignore_patterns(context: Path) -> list[str]:
     if not ignore_file.exists():
         return []
     lines = (line.strip() for line in ignore_file.read_text().splitlines())
-    return [line.strip("/") for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _is_ignored(relative: str, patterns: list[str]) -> bool:
-    parts = relative.split("/")
-    prefixes = ["/".join(parts[: end + 1]) for end in range(len(parts))]
-    return any(
-        fnmatch.fnmatchcase(prefix, pattern.removeprefix("**/"))
-        or (pattern.startswith("**/") and fnmatch.fnmatchcase(prefix, f"*/{pattern[3:]}"))
-        for pattern in patterns
-        for prefix in prefixes
+    """Follow Docker's rules: the last pattern that matches the path or a parent of it decides."""
+    if relative == "Dockerfile":
+        return False
+    ignored = False
+    for pattern in patterns:
+        if _matches(pattern.removeprefix("!").strip("/").split("/"), relative.split("/")):
+            ignored = not pattern.startswith("!")
+    return ignored
+
+
+def _matches(pattern: list[str], path: list[str]) -> bool:
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], path[start:]) for start in range(len(path) + 1))
+    return (
+        bool(path)
+        and fnmatch.fnmatchcase(path[0], pattern[0])
+        and _matches(pattern[1:], path[1:])
     )
 
 
@@ -87,7 +93,7 @@ class Image(pulumi.ComponentResource):
     Attributes:
         image_id: ``sha256:…``, so that a container is replaced when its image changes.
         ref: the name under which later builds can use it.
-        version: version label of the build, or the reference.
+        version: version label of the build, else its digest; the reference of an image pulled.
     """
 
     image_id: pulumi.Output[str]
@@ -108,7 +114,7 @@ class Image(pulumi.ComponentResource):
         context = Path(args.context)
         digest = context_digest(context, args.build_args)
         self.ref = f"{REPOSITORY}/{context.name}:{digest}"
-        self.version = declared_version(context)
+        self.version = declared_version(context) or digest
         image = docker.RemoteImage(
             f"{name}-build",
             name=self.ref,

@@ -249,10 +249,10 @@ class Service(pulumi.ComponentResource):
             ],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=list(health.test),
-                interval=f"{health.interval_seconds}s",
-                timeout=f"{health.timeout_seconds}s",
+                interval=_duration(health.interval_seconds),
+                timeout=_duration(health.timeout_seconds),
                 retries=health.retries,
-                start_period=f"{health.start_seconds}s",
+                start_period=_duration(health.start_seconds),
             ),
             wait=True,
             wait_timeout=health.deadline_seconds,
@@ -263,6 +263,12 @@ class Service(pulumi.ComponentResource):
                 pulumi.ResourceOptions(depends_on=[seed]),
             ),
         )
+
+
+def _duration(seconds: int) -> str:
+    """Spell a time as the engine reads it back, or every refresh finds a change."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _mount(

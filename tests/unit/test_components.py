@@ -125,7 +125,8 @@ def test_every_container_is_hardened(recorded: RecordingEngine) -> None:
 def test_every_container_is_gated_on_its_health(recorded: RecordingEngine) -> None:
     """Creation waits for a health check, and longer than the check's own start period."""
     for container in applications(recorded):
-        start = int(container.inputs["healthcheck"]["startPeriod"].removesuffix("s"))
+        minutes, _, seconds = container.inputs["healthcheck"]["startPeriod"].rpartition("m")
+        start = int(minutes or 0) * 60 + int(seconds.removesuffix("s"))
         assert container.inputs["wait"] is True, container.name
         assert container.inputs["waitTimeout"] > start, container.name
 

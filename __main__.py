@@ -1,0 +1,29 @@
+"""The program: settings, images, one gateway, outputs."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_docker as docker
+
+from composition import gateway_args, images_args
+from components.gateway import Gateway
+from components.images import Images
+from settings import Settings
+
+settings = Settings.from_pulumi(pulumi.Config(), pulumi.get_stack())
+for warning in settings.warnings:
+    pulumi.log.warn(warning)
+for notice in settings.notices:
+    pulumi.log.info(notice)
+
+# The engine that DOCKER_HOST names; explicit, because default providers are disabled.
+engine = docker.Provider("engine")
+child_opts = pulumi.ResourceOptions(provider=engine)
+images = Images("images", images_args(settings), child_opts)
+gateway = Gateway("gateway", gateway_args(settings, images, pulumi.get_stack()), child_opts)
+
+pulumi.export("url", gateway.url)
+pulumi.export("health", pulumi.Output.concat(gateway.url, "/health"))
+pulumi.export("caCertificate", gateway.ca_certificate)
+pulumi.export("clientEnv", gateway.client_env)
+pulumi.export("versions", images.versions)
