@@ -1,0 +1,429 @@
+"""The HTTP server: routes, client keys, and the life of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from claude_code_proxy import request as chat_request
+from claude_code_proxy import response as chat_response
+from claude_code_proxy.errors import ApiError, bad_gateway, invalid_request
+from claude_code_proxy.logs import Log, where
+from claude_code_proxy.models import ModelCatalog
+from claude_code_proxy.response import Usage
+from claude_code_proxy.settings import Settings
+from claude_code_proxy.sse import SseOverflowError, SseParser, encode
+from claude_code_proxy.stream import PING, StreamTranslator
+from claude_code_proxy.tokens import count_chat
+from claude_code_proxy.upstream import Upstream
+
+CUSTOMER_HEADER = "x-litellm-customer-id"
+# Docker's and Kubernetes' checks come every few seconds and each would ask the upstream.
+_READY_MAX_AGE = 2.0
+_MODELS_PAGE, _MODELS_PAGE_LIMIT = 20, 1000
+_PING_BYTES = encode(PING)
+
+
+class Exchange:
+    """One request and what its log line will say.
+
+    Attributes:
+        http: The request.
+        id: The id that the client gets in the `request-id` header.
+        fields: What the log line says about it.
+    """
+
+    __slots__ = ("fields", "http", "id", "response", "started")
+
+    def __init__(self, http: web.BaseRequest) -> None:
+        self.http = http
+        self.id = f"req_{uuid.uuid4().hex}"
+        self.fields: dict[str, Any] = {}
+        self.response: web.StreamResponse | None = None
+        self.started = time.monotonic()
+
+    def json(
+        self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """Return a JSON response that carries the request's id."""
+        return web.Response(
+            body=orjson.dumps(body),
+            status=status,
+            content_type="application/json",
+            headers={**(headers or {}), "request-id": self.id},
+        )
+
+
+Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+
+
+class Proxy:
+    """Answers requests.
+
+    Args:
+        settings: How to.
+        upstream: Where the answers come from.
+        log: Gets one line for each request.
+    """
+
+    def __init__(self, settings: Settings, upstream: Upstream, log: Log) -> None:
+        self._settings = settings
+        self._upstream = upstream
+        self._log = log
+        self.catalog = ModelCatalog(upstream.models, settings.models_ttl)
+        self._key_digests = [_digest(key) for key in settings.client_keys]
+        self._public: dict[str, dict[str, Handler]] = {
+            "/": {"GET": self._alive, "HEAD": self._alive},
+            "/health": {"GET": self._alive, "HEAD": self._alive},
+            "/ready": {"GET": self._ready, "HEAD": self._ready},
+        }
+        self._private: dict[str, dict[str, Handler]] = {
+            "/v1/messages": {"POST": self._messages},
+            "/v1/messages/count_tokens": {"POST": self._count_tokens},
+            "/v1/models": {"GET": self._models},
+        }
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; every failure becomes an error in Anthropic's shape."""
+        exchange = Exchange(http)
+        self._open += 1
+        self._idle.clear()
+        response: web.StreamResponse | None = None
+        try:
+            response = await self._answer(exchange)
+        except asyncio.CancelledError:
+            exchange.fields["error"] = "client_disconnected"
+            raise
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+            self._log_request(exchange, response)
+        return response
+
+    async def wait_idle(self, seconds: float) -> bool:
+        """Wait until no request is open; return whether that came within `seconds`."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _answer(self, exchange: Exchange) -> web.StreamResponse:
+        try:
+            return await self._route(exchange)(exchange)
+        except ApiError as error:
+            failure = error
+        except ConnectionResetError:
+            return _client_is_gone(exchange)
+        except Exception as error:
+            self._log.write(
+                "ERROR",
+                "bug",
+                request_id=exchange.id,
+                error=type(error).__name__,
+                frames=where(error),
+            )
+            failure = ApiError(500, "api_error", "The proxy failed on this request.")
+        exchange.fields["error"] = failure.kind
+        if exchange.response is not None and exchange.response.prepared:
+            try:
+                await exchange.response.write(encode(failure.body(exchange.id)))
+                await exchange.response.write_eof()
+            except ConnectionResetError:
+                return _client_is_gone(exchange)
+            return exchange.response
+        return exchange.json(failure.body(exchange.id), failure.status, failure.headers)
+
+    def _route(self, exchange: Exchange) -> Handler:
+        path, method = exchange.http.path, exchange.http.method
+        methods = self._public.get(path)
+        if methods is None:
+            # Asked before the route is known, so that strangers cannot map the routes.
+            self._authenticate(exchange.http)
+            methods = self._private.get(path)
+        if methods is None:
+            raise ApiError(404, "not_found_error", "There is no such route.")
+        handler = methods.get(method)
+        if handler is None:
+            raise ApiError(
+                405,
+                "invalid_request_error",
+                f"The method {method[:16]} is not allowed here.",
+                {"allow": ", ".join(methods)},
+            )
+        return handler
+
+    def _authenticate(self, http: web.BaseRequest) -> None:
+        if not self._key_digests:
+            return
+        scheme, _, bearer = http.headers.get("authorization", "").partition(" ")
+        shown = [http.headers.get("x-api-key", "")]
+        if scheme.lower() == "bearer":
+            shown.append(bearer.strip())
+        valid = False
+        for candidate in filter(None, shown):
+            digest = _digest(candidate)
+            for known in self._key_digests:
+                valid |= hmac.compare_digest(digest, known)
+        if not valid:
+            raise ApiError(
+                401,
+                "authentication_error",
+                "No valid key: send one as x-api-key or as Authorization: Bearer.",
+            )
+
+    # --- routes ---------------------------------------------------------------------------
+
+    async def _alive(self, exchange: Exchange) -> web.StreamResponse:
+        return exchange.json({"status": "ok"})
+
+    async def _ready(self, exchange: Exchange) -> web.StreamResponse:
+        try:
+            await self.catalog.entries(_READY_MAX_AGE)
+        except ApiError as error:
+            # Unauthenticated: the upstream's own words are not for strangers.
+            raise ApiError(503, error.kind, "The upstream does not answer.") from None
+        return exchange.json({"status": "ready"})
+
+    async def _models(self, exchange: Exchange) -> web.StreamResponse:
+        entries = await self.catalog.entries()
+        return exchange.json(_models_page(entries, exchange.http.query))
+
+    async def _count_tokens(self, exchange: Exchange) -> web.StreamResponse:
+        body = await self._read_json(exchange)
+        asked = chat_request.requested_model(body)
+        chat = chat_request.translate({**body, "max_tokens": 1}, asked, self._settings)
+        exchange.fields["model"] = asked
+        return exchange.json({"input_tokens": count_chat(chat.body)})
+
+    async def _messages(self, exchange: Exchange) -> web.StreamResponse:
+        body = await self._read_json(exchange)
+        asked = chat_request.requested_model(body)
+        model = await self.catalog.choose(asked, self._settings)
+        exchange.fields |= {"model": asked, "upstream_model": model}
+        chat = chat_request.translate(body, model, self._settings)
+        exchange.fields["stream"] = chat.stream
+        customer = exchange.http.headers.get(CUSTOMER_HEADER)
+        headers = {CUSTOMER_HEADER: customer} if customer else {}
+        exchange.fields["client"] = customer
+        # The parsed request can be megabytes; what an answer needs is in `chat`.
+        del body
+
+        def estimate(written: int) -> Usage:
+            return Usage(input=count_chat(chat.body), output=-(-written // 4))
+
+        message_id = f"msg_{uuid.uuid4().hex[:24]}"
+        async with self._upstream.chat(chat.body, headers) as reply:
+            if chat.stream:
+                translator = StreamTranslator(chat, message_id, estimate, self._upstream.secrets)
+                return await self._stream(exchange, reply, translator)
+            message = chat_response.translate(
+                await self._upstream.read(reply),
+                chat,
+                message_id,
+                estimate,
+                self._upstream.secrets,
+            )
+        return exchange.json(message)
+
+    async def _stream(
+        self, exchange: Exchange, reply: aiohttp.ClientResponse, translator: StreamTranslator
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={
+                "content-type": "text/event-stream; charset=utf-8",
+                "cache-control": "no-cache",
+                "request-id": exchange.id,
+            }
+        )
+        exchange.response = response
+        await response.prepare(exchange.http)
+        with _Pinger(response, self._settings.ping_interval) as pinger:
+            await pinger.write(encode(translator.start()))
+            async for events in self._events(reply, translator):
+                await pinger.write(events)
+        await response.write_eof()
+        await self._upstream.drain(reply)
+        return response
+
+    async def _events(
+        self, reply: aiohttp.ClientResponse, translator: StreamTranslator
+    ) -> AsyncIterator[bytes]:
+        """Yield the encoded events of an upstream's stream, up to and including its end."""
+        parser = SseParser()
+        while True:
+            chunk = await self._upstream.read_some(reply)
+            try:
+                datas = parser.feed(chunk) if chunk else parser.close()
+            except SseOverflowError:
+                raise bad_gateway("The upstream's stream is malformed.") from None
+            encoded: list[bytes] = []
+            done = not chunk
+            for data in datas:
+                if data == b"[DONE]":
+                    done = True
+                    break
+                encoded.extend(map(encode, translator.feed(data)))
+            if encoded:
+                yield b"".join(encoded)
+            if done:
+                yield b"".join(map(encode, translator.end()))
+                return
+
+    # --- helpers --------------------------------------------------------------------------
+
+    async def _read_json(self, exchange: Exchange) -> Any:
+        raw = await self._read_body(exchange.http)
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise ApiError(
+                400, "invalid_request_error", "The request body is not valid JSON."
+            ) from None
+
+    async def _read_body(self, http: web.BaseRequest) -> bytes:
+        limit = self._settings.max_body_bytes
+        too_large = ApiError(
+            413, "request_too_large", f"The request body is larger than {limit} bytes."
+        )
+        if (http.content_length or 0) > limit:
+            raise too_large
+        if http.headers.get("expect", "").lower() == "100-continue":
+            await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            http.writer.output_size = 0
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while not http.content.at_eof():
+                chunk = await http.content.readany()
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+        except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError):
+            raise ApiError(
+                400, "invalid_request_error", "The request body cannot be read."
+            ) from None
+        return b"".join(chunks)
+
+    def _log_request(self, exchange: Exchange, response: web.StreamResponse | None) -> None:
+        http = exchange.http
+        level = "DEBUG" if http.path in self._public else "INFO"
+        self._log.write(
+            level,
+            "request",
+            request_id=exchange.id,
+            method=http.method,
+            path=http.path,
+            status=response.status if response is not None else 499,
+            duration_ms=round((time.monotonic() - exchange.started) * 1000, 1),
+            **exchange.fields,
+        )
+
+
+class _Pinger:
+    """Writes to a stream, and pings the client while there is nothing to write."""
+
+    def __init__(self, response: web.StreamResponse, interval: float) -> None:
+        self._response = response
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> _Pinger:
+        self._timer = self._loop.call_later(self._interval, self._check)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def write(self, data: bytes) -> None:
+        """Write whole events."""
+        self._last = self._loop.time()
+        await self._response.write(data)
+
+    def _check(self) -> None:
+        # One timer for each interval instead of one for each chunk.
+        wait = self._last + self._interval - self._loop.time()
+        if wait <= 0:
+            wait = self._interval
+            if self._task is None or self._task.done():
+                self._task = self._loop.create_task(self._ping())
+        self._timer = self._loop.call_later(wait, self._check)
+
+    async def _ping(self) -> None:
+        try:
+            await self.write(_PING_BYTES)
+        except (ConnectionError, RuntimeError):
+            # The stream's own write meets the same failure and handles it.
+            return
+
+
+def _client_is_gone(exchange: Exchange) -> web.StreamResponse:
+    """Return what the log needs; nobody is left to read it."""
+    exchange.fields["error"] = "client_disconnected"
+    return exchange.response or exchange.json({}, 499)
+
+
+def _digest(key: str) -> bytes:
+    # Equal lengths, so that the comparison does not tell how long a key is.
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _models_page(entries: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+    """Return one page of the model list in Anthropic's shape."""
+    raw_limit = query.get("limit", str(_MODELS_PAGE))
+    if not raw_limit.isdecimal() or not 1 <= int(raw_limit) <= _MODELS_PAGE_LIMIT:
+        raise invalid_request("limit", f"Input should be a whole number, 1 to {_MODELS_PAGE_LIMIT}")
+    limit = int(raw_limit)
+    ids = [entry["id"] for entry in entries]
+    before, after = query.get("before_id"), query.get("after_id")
+    for name, cursor in (("before_id", before), ("after_id", after)):
+        if cursor is not None and cursor not in ids:
+            raise invalid_request(name, "no model has this id")
+    if before is not None:
+        end = ids.index(before)
+        start = max(end - limit, 0)
+        more = start > 0
+    else:
+        start = ids.index(after) + 1 if after is not None else 0
+        end = min(start + limit, len(ids))
+        more = end < len(ids)
+    page = entries[start:end]
+    return {
+        "data": [_model(entry) for entry in page],
+        "has_more": more,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+    }
+
+
+def _model(entry: dict[str, Any]) -> dict[str, Any]:
+    created = entry.get("created")
+    seconds = created if isinstance(created, int) and 0 <= created < 2**33 else 0
+    return {
+        "type": "model",
+        "id": entry["id"],
+        "display_name": entry["id"],
+        "created_at": datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycle": "active",
+    }
