@@ -135,9 +135,7 @@ class Edge(pulumi.ComponentResource):
                 env=_STATE_ENVIRONMENT,
                 networks=args.networks,
                 ports=[
-                    Port(
-                        address=args.bind_address, external=args.https_port, internal=HTTPS_PORT
-                    )
+                    Port(address=args.bind_address, external=args.https_port, internal=HTTPS_PORT)
                 ],
                 volumes={STATE_DIRECTORY: state.name},
                 drain_seconds=args.drain_seconds,

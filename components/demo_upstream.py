@@ -78,7 +78,5 @@ class DemoUpstream(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        self.url = pulumi.Output.concat(
-            "http://", service.container_name, f":{PORT}/openai/v1"
-        )
+        self.url = pulumi.Output.concat("http://", service.container_name, f":{PORT}/openai/v1")
         self.register_outputs({"url": self.url})

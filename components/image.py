@@ -66,9 +66,7 @@ def _matches(pattern: list[str], path: list[str]) -> bool:
     if pattern[0] == "**":
         return any(_matches(pattern[1:], path[start:]) for start in range(len(path) + 1))
     return (
-        bool(path)
-        and fnmatch.fnmatchcase(path[0], pattern[0])
-        and _matches(pattern[1:], path[1:])
+        bool(path) and fnmatch.fnmatchcase(path[0], pattern[0]) and _matches(pattern[1:], path[1:])
     )
 
 

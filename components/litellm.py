@@ -111,9 +111,7 @@ class LiteLLM(pulumi.ComponentResource):
                 env={**_environment(args), **args.env},
                 networks=args.networks,
                 drain_seconds=args.drain_seconds,
-                health=HealthCheck(
-                    test=http_probe(PORT, "/health/readiness"), start_seconds=180
-                ),
+                health=HealthCheck(test=http_probe(PORT, "/health/readiness"), start_seconds=180),
                 limits=args.limits,
                 uid=args.uid,
                 labels=args.labels,

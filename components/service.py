@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -39,9 +40,7 @@ class HealthCheck:
     def deadline_seconds(self) -> int:
         """How long creation waits for health: the start period and the retries after it."""
         return (
-            self.start_seconds
-            + (self.retries + 1) * self.interval_seconds
-            + self.timeout_seconds
+            self.start_seconds + (self.retries + 1) * self.interval_seconds + self.timeout_seconds
         )
 
 
@@ -115,8 +114,10 @@ def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
     """
     resolved = pulumi.Output.secret(pulumi.Output.from_input(dict(values)))
     return resolved.apply(
-        lambda known: "# set by the service's entrypoint\n"
-        + "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(known.items()))
+        lambda known: (
+            "# set by the service's entrypoint\n"
+            + "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(known.items()))
+        )
     )
 
 
@@ -213,9 +214,7 @@ class Service(pulumi.ComponentResource):
             image=args.image,
             entrypoints=["/bin/sh", "-c", ENTRYPOINT, "sh"],
             command=list(args.command),
-            envs=[
-                pulumi.Output.concat(key, "=", value) for key, value in sorted(args.env.items())
-            ],
+            envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(args.env.items())],
             user=f"{args.uid}:{args.uid}",
             read_only=True,
             tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -252,9 +253,7 @@ def test_a_change_makes_new_generations_of_what_it_concerns_only(
         "master_key": secret("another master key"),
     }
     before = generation_labels(run_program(lambda: Gateway("gw", gateway_args(secret))))
-    engine = run_program(
-        lambda: Gateway("gw", gateway_args(secret, **{change: changes[change]}))
-    )
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, **{change: changes[change]})))
     after = generation_labels(
         RecordingEngine(registrations=engine.registrations[len(engine.registrations) // 2 :])
     )
@@ -352,13 +351,14 @@ def test_a_shell_reads_back_what_the_secrets_file_was_given(
     hostile: str, run_program: Run, tmp_path: Any
 ) -> None:
     """No character of a secret is interpreted."""
-    import subprocess  # noqa: PLC0415
-
     seen: list[str] = []
     run_program(lambda: secrets_file({"KEY": hostile}).apply(seen.append))
     (tmp_path / "secrets.env").write_text(seen[0])
     script = 'set -a; . ./secrets.env; set +a; printf %s "$KEY"'
 
-    assert subprocess.run(
-        ["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout == hostile
+    assert (
+        subprocess.run(
+            ["/bin/sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        == hostile
+    )

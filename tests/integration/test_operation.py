@@ -1,0 +1,186 @@
+"""What an operator does to a real deployment, and what must not happen meanwhile."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.deployment import Deployment, docker
+
+REQUEST = {
+    "model": "claude-haiku-4-5",
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "Say hello."}],
+}
+
+
+def answers(gateway: Deployment, client: str = "alice") -> int:
+    """Return the status of a request by a client."""
+    with gateway.client(gateway.secrets[f"clientTokens.{client}"]) as http:
+        return http.post("/v1/messages", json=REQUEST).status_code
+
+
+def test_nothing_to_do_is_nothing_done(gateway: Deployment) -> None:
+    """A second `up` changes nothing."""
+    gateway.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_refresh_finds_no_drift(gateway: Deployment) -> None:
+    """What the engine reports is what was declared."""
+    gateway.pulumi("refresh", "--yes", "--skip-preview")
+    gateway.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_client_token_touches_nothing_but_the_edges_configuration(gateway: Deployment) -> None:
+    """A new client is let in, a removed one is refused, and no service is replaced for it."""
+    before = gateway.resources("Container")
+    gateway.set_secret("clientTokens.bob", secrets.token_urlsafe(32))
+    gateway.up()
+    added = gateway.resources("Container")
+    let_in = answers(gateway, "bob")
+    gateway.pulumi("config", "rm", "--path", "clientTokens.bob")
+    gateway.up()
+
+    assert {name for name in before if before[name] != added[name]} == {
+        "gateway-edge-config",
+        "gateway-edge-config-seed",
+    }
+    assert let_in == 200
+    assert answers(gateway, "bob") == 401
+    assert answers(gateway, "alice") == 200
+
+
+def test_a_certificate_that_caddy_refuses_changes_nothing(gateway: Deployment) -> None:
+    """`up` fails, the old configuration keeps serving, and the next good `up` is clean."""
+    other = unusable_certificate(gateway.directory.parent)
+    gateway.set("tls.mode", "files")
+    gateway.set("tls.certificate", other)
+    gateway.set_secret("tlsKey", gateway.secrets["caKey"])
+
+    failed = gateway.up(check=False)
+
+    assert failed.returncode != 0, failed.stdout
+    assert "gateway-edge-config" in failed.stdout
+    assert answers(gateway) == 200
+    again = gateway.up(check=False)
+    assert again.returncode != 0, "an `up` after a failed one is never green by accident"
+
+    for key in ("tls", "tlsKey"):
+        gateway.pulumi("config", "rm", key)
+    gateway.up()
+    gateway.pulumi("preview", "--expect-no-changes")
+    assert answers(gateway) == 200
+
+
+def unusable_certificate(directory: Path) -> str:
+    """Return a self-signed certificate whose key is thrown away."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-keyout", "/dev/null", "-subj", "/CN=localhost", "-days", "30"]
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    made = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True)
+    return made.stdout
+
+
+def test_an_image_that_does_not_build_changes_nothing(gateway: Deployment) -> None:
+    """The failing build is named and the running proxy stays."""
+    dockerfile = gateway.directory / "images" / "claude-code-proxy" / "Dockerfile"
+    good = dockerfile.read_text()
+    dockerfile.write_text(good + "RUN echo this-build-fails && false\n")
+
+    failed = gateway.up(check=False)
+    dockerfile.write_text(good)
+
+    assert failed.returncode != 0
+    assert "this-build-fails" in failed.stdout or "images-claude-code-proxy" in failed.stdout
+    assert answers(gateway) == 200
+    gateway.up()
+    assert answers(gateway) == 200
+
+
+@pytest.mark.parametrize("service", ["gateway-edge", "gateway-proxy", "gateway-litellm"])
+def test_a_killed_service_comes_back_with_its_configuration(
+    gateway: Deployment, service: str
+) -> None:
+    """The engine restarts it, and the gateway answers again without an operator."""
+    container = gateway.resources("Container")[service]
+    # As a crash: what `docker kill` stops, the engine does not restart.
+    process = docker("inspect", "--format", "{{.State.Pid}}", container).strip()
+    subprocess.run(["kill", "-9", process], check=True)
+
+    with gateway.client(gateway.secrets["clientTokens.alice"]) as http:
+        statuses = [status_of(http) for _ in range(120)]
+
+    assert 200 in statuses
+    assert docker("inspect", "--format", "{{.RestartCount}}", container).strip() == "1"
+
+
+def status_of(http: httpx.Client) -> int:
+    """Return the status of a request, 0 when there was no answer; wait a little after a failure."""
+    try:
+        status = http.post("/v1/messages", json=REQUEST).status_code
+    except httpx.TransportError:
+        status = 0
+    if status != 200:
+        time.sleep(1)
+    return status
+
+
+def test_a_provider_key_replaces_the_demo_upstream(gateway: Deployment) -> None:
+    """`up` says which provider answers from now on, and the demo is gone."""
+    gateway.set_secret("providerKeys.groq", f"gsk_{secrets.token_hex(24)}")
+
+    deployed = gateway.up().stdout
+
+    assert "real providers: groq" in deployed
+    assert not [name for name in gateway.resources("Container") if "demo" in name]
+    gateway.pulumi("preview", "--expect-no-changes")
+
+
+def test_no_secret_shows_anywhere(gateway: Deployment) -> None:
+    """Neither the engine, nor pulumi's output, nor its state, nor the logs hold one."""
+    containers = list(gateway.resources("Container").values())
+    images = docker("images", "--quiet", "--filter", "reference=llm-gateway/*").split()
+    places = {
+        "docker inspect": docker("inspect", *containers)
+        + docker("volume", "inspect", *gateway.resources("Volume").values())
+        + docker("network", "inspect", *gateway.resources("Network").values()),
+        "docker history": "".join(
+            docker("history", "--no-trunc", image) for image in sorted(set(images))
+        ),
+        "container logs": "".join(docker("logs", container) for container in containers),
+        "pulumi's output": "".join(gateway.transcript),
+    }
+    for path in (gateway.directory.parent / "state", gateway.directory):
+        for file in path.rglob("*"):
+            if file.is_file() and ".venv" not in file.parts:
+                places[str(file)] = file.read_text(errors="replace")
+
+    hits = [
+        f"{name} in {place}"
+        for place, text in places.items()
+        for name, value in gateway.secrets.items()
+        for line in value.splitlines()
+        if "-----" not in line and line in text
+    ]
+
+    assert hits == []
+    assert len(places) > 10, "the state directory was not read"
+
+
+def test_destroy_leaves_nothing_behind(gateway: Deployment) -> None:
+    """No container, network or volume of the stack stays."""
+    kinds = {"Container": "container", "Network": "network", "Volume": "volume"}
+    made = {kind: gateway.resources(kind).values() for kind in kinds}
+
+    gateway.destroy()
+
+    for kind, noun in kinds.items():
+        assert made[kind], f"the stack had no {noun}"
+        for identifier in made[kind]:
+            assert "No such" in docker(noun, "inspect", identifier, check=False)
+    assert gateway.resources("Container") == {}
