@@ -35,6 +35,7 @@ PROVIDER_KINDS: Mapping[str, ProviderKind] = {
     ),
     "ollama": ProviderKind("ollama_chat", key=False, api_base="http://<host>:11434"),
 }
+PROVIDER_EXAMPLE = "groq.apiBase"
 CUSTOM_PROVIDER = ProviderKind(
     "openai", key=False, api_base="https://<host>/v1", openai_protocol=True
 )
@@ -71,7 +72,7 @@ def read_provider_keys(node: Node, names: Collection[str]) -> dict[str, str]:
 
 def read_providers(node: Node, demo: bool) -> dict[str, Provider]:
     """Return every provider that a model may name: the known ones and those declared here."""
-    declared = node.mapping(example="groq.apiBase")
+    declared = node.mapping(example=PROVIDER_EXAMPLE)
     providers: dict[str, Provider] = {}
     for name in [*PROVIDER_KINDS, *(name for name in declared if name not in PROVIDER_KINDS)]:
         entry = declared.get(name) or node.child(name)
@@ -114,20 +115,20 @@ def read_providers(node: Node, demo: bool) -> dict[str, Provider]:
 
 
 def require_of_providers(
-    keys: Node, declared: Node, used: Mapping[str, Provider], given: Collection[str], demo: bool
+    keys: Node, declared: Node, used: Collection[str], given: Collection[str], demo: bool
 ) -> None:
     """Report what the providers in use lack; with the demo upstream, keys are not missed."""
-    for name, provider in used.items():
+    entries = declared.mapping(example=PROVIDER_EXAMPLE)
+    for name in used:
         kind = PROVIDER_KINDS.get(name)
         if kind is None:
             continue
         if kind.key and name not in given and not demo:
             keys.child(name).fail(f"is missing, and models are served by {name}")
-        at = declared.child(name)
-        if kind.api_base and not provider.api_base:
-            at.child("apiBase").fail(f"is missing, {name} needs it", kind.api_base)
-        if kind.api_version and not provider.api_version:
-            at.child("apiVersion").fail(f"is missing, {name} needs it", kind.api_version)
+        at = (entries.get(name) or declared.child(name)).fields("apiBase", "apiVersion", "kind")
+        for field_name, example in (("apiBase", kind.api_base), ("apiVersion", kind.api_version)):
+            if example and not at[field_name].is_set:
+                at[field_name].fail(f"is missing, {name} needs it", example)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +177,8 @@ def read_models(node: Node, providers: Mapping[str, Provider]) -> tuple[Model, .
     for entry in entries:
         model = _model(entry, providers)
         if model.name in models:
-            entry.child("name").fail(f'"{model.name}" already names another model', "<name>")
+            name = entry.child("name", model.name)
+            name.fail(f"{name.shown()} already names another model", "<name>")
         elif model.name:
             models[model.name] = model
     for entry in entries:
@@ -200,9 +202,10 @@ def _model(entry: Node, providers: Mapping[str, Provider]) -> Model:
     )
     provider, _, rest = upstream.partition("/")
     if provider and provider not in providers:
-        base = f"pulumi config set --path providers.{provider}"
+        shown = "NAME" if entry.secret else provider
+        base = f"pulumi config set --path providers.{shown}"
         at["model"].fail(
-            f'no provider is called "{provider}", {rules.did_you_mean(provider, providers)}',
+            f"{at['model'].shown()} has no provider, {rules.did_you_mean(provider, providers)}",
             cure=f"{at['model'].setter('<provider>/<model>')} (or declare it: "
             f"{base}.kind openai && {base}.apiBase https://<host>/v1)",
         )
@@ -358,9 +361,10 @@ def read_tls(at: Mapping[str, Node], hostnames: Sequence[str]) -> tuple[Tls, str
             required="is missing, the certificate authority writes to it",
         )
         for index, name in enumerate(hostnames):
+            entry = at["hostnames"].child(index, name)
             if not rules.is_public_name(name):
-                at["hostnames"].child(index, name).fail(
-                    f'"{name}" is not a public DNS name, and tls.mode is acme',
+                entry.fail(
+                    f"{entry.shown()} is not a public DNS name, and tls.mode is acme",
                     "gateway.<your domain>",
                 )
         return Tls(mode=mode, email=email), "", ""
@@ -449,7 +453,7 @@ def _image(node: Node, stack: str, warnings: list[str]) -> ImageSource:
     version = at["version"].text(
         pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", rule="is not a version", hint="<version>"
     )
-    user = at["user"].integer(1, 65535, IMAGE_USER)
+    user = at["user"].integer(1, 65535, hint=str(IMAGE_USER))
     if ref:
         _check_pinned(at["ref"], stack, warnings)
     elif not at["ref"].is_set:

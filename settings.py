@@ -14,6 +14,7 @@ from pulumi.runtime import config as runtime_config
 import validation as rules
 from sections import (
     CUSTOM_PROVIDER,
+    PROVIDER_EXAMPLE,
     PROVIDER_KINDS,
     TLS_KEYS,
     Images,
@@ -183,11 +184,12 @@ class Settings:
         for name, key in KEYS.items():
             value = rules.decode(raw.get(name), key.type)
             value = key.default if value is None else value
-            at[name] = Node((name,), value, key.secret, problems)
+            secret = key.secret or name in (encrypted or ())
+            at[name] = Node((name,), value, secret, problems)
         _check_keys(raw, at, encrypted)
 
         demo_wanted = at["demoUpstream"].flag()
-        names = {*PROVIDER_KINDS, *at["providers"].mapping()}
+        names = {*PROVIDER_KINDS, *at["providers"].mapping(PROVIDER_EXAMPLE)}
         keys = read_provider_keys(at["providerKeys"], names)
         demo = demo_wanted and not keys
         providers = read_providers(at["providers"], demo)

@@ -135,11 +135,11 @@ class Node:
         self.fail(f"is {_TYPE_NAMES[type(self.value)]}, must be {wanted}", hint=hint, cure=cure)
 
     def mapping(self, example: str = "NAME") -> dict[str, Node]:
-        """Read an object with free keys. Unset is empty."""
+        """Read an object with free keys, of which `example` is one. Unset is empty."""
         if not self.is_set:
             return {}
         if not isinstance(self.value, dict):
-            below = self.child(example).setter()
+            below = replace(self, path=(*self.path, *example.split("."))).setter()
             self._wrong_type("an object", f"{config_command('rm', self.path)} && {below}")
             return {}
         return {str(key): self.child(str(key), value) for key, value in self.value.items()}

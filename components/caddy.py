@@ -204,7 +204,7 @@ _STATE_ENVIRONMENT: dict[str, pulumi.Input[str]] = {
 
 
 def render_caddyfile(args: EdgeArgs) -> str:
-    """Return the Caddyfile, in which secrets are names of variables of the edge-config container."""
+    """Return the Caddyfile, which names the edge-config container's variables for secrets."""
     return render(
         "Caddyfile.j2",
         {
@@ -224,7 +224,7 @@ def render_caddyfile(args: EdgeArgs) -> str:
 
 
 def _default_name(hostnames: Sequence[str]) -> str:
-    """Choose who answers a client that sends no server name, as all do that connect to an address."""
+    """Choose who answers a client that sends no name, as all do that connect to an address."""
     addresses = [hostname for hostname in hostnames if _is_address(hostname)]
     return (addresses or list(hostnames))[0]
 

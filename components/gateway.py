@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pulumi
@@ -31,7 +31,7 @@ class ServiceImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelMap:
-    """Which model stands in for Claude's sizes: big for opus, middle for sonnet, small for haiku."""
+    """Models for Claude's sizes: big for opus, middle for sonnet, small for haiku."""
 
     big: str
     middle: str

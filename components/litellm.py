@@ -24,7 +24,7 @@ class Deployment:
         name: what callers ask for.
         litellm_model: LiteLLM's route, e.g. ``groq/openai/gpt-oss-20b``.
         key_env: name of the variable with the provider's key; None where it needs none.
-        api_base: the provider's address; None for LiteLLM's own, ``os.environ/NAME`` for a variable.
+        api_base: the provider's address or ``os.environ/NAME``; None for LiteLLM's own.
         api_version: for Azure.
         max_input_tokens: context window.
         max_output_tokens: the provider's limit for one answer.

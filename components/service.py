@@ -112,8 +112,9 @@ def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
 
     The provider refuses an empty upload, hence the first line.
     """
-    resolved = pulumi.Output.secret(pulumi.Output.from_input(dict(values)))
-    return resolved.apply(
+    resolved: pulumi.Output[Any] = pulumi.Output.from_input(dict(values))
+    sealed: pulumi.Output[Any] = pulumi.Output.secret(resolved)
+    return sealed.apply(
         lambda known: (
             "# set by the service's entrypoint\n"
             + "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(known.items()))
@@ -255,7 +256,7 @@ class Service(pulumi.ComponentResource):
             ),
             wait=True,
             wait_timeout=health.deadline_seconds,
-            # Unset, the provider kills at once; it reads the old state, so it is set from the start.
+            # Unset, the provider kills at once; it reads the old state, so set it from the start.
             destroy_grace_seconds=args.drain_seconds,
             opts=pulumi.ResourceOptions.merge(
                 _generation_options(self, delete_first=bool(args.ports)),

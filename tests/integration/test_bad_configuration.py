@@ -1,4 +1,4 @@
-"""Bad configurations on the real `pulumi preview`: refused with the cure, before anything is made."""
+"""Bad configurations on the real `pulumi preview`: refused with the cure, nothing made."""
 
 from __future__ import annotations
 

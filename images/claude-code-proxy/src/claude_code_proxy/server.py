@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from claude_code_proxy import jsontext
 from claude_code_proxy import request as chat_request
 from claude_code_proxy import response as chat_response
 from claude_code_proxy.errors import ApiError, bad_gateway, invalid_request
@@ -31,6 +32,10 @@ CUSTOMER_HEADER = "x-litellm-customer-id"
 # Docker's and Kubernetes' checks come every few seconds and each would ask the upstream.
 _READY_MAX_AGE = 2.0
 _MODELS_PAGE, _MODELS_PAGE_LIMIT = 20, 1000
+# Only in the log: no client is left to see it.
+_CLIENT_CLOSED = 499
+# In place of the HTTP library's name and version.
+_SERVER = "claude-code-proxy"
 _PING_BYTES = encode(PING)
 
 
@@ -60,7 +65,7 @@ class Exchange:
             body=orjson.dumps(body),
             status=status,
             content_type="application/json",
-            headers={**(headers or {}), "request-id": self.id},
+            headers={**(headers or {}), "request-id": self.id, "server": _SERVER},
         )
 
 
@@ -248,6 +253,7 @@ class Proxy:
                 "content-type": "text/event-stream; charset=utf-8",
                 "cache-control": "no-cache",
                 "request-id": exchange.id,
+                "server": _SERVER,
             }
         )
         exchange.response = response
@@ -289,8 +295,8 @@ class Proxy:
     async def _read_json(self, exchange: Exchange) -> Any:
         raw = await self._read_body(exchange.http)
         try:
-            return orjson.loads(raw)
-        except orjson.JSONDecodeError:
+            return jsontext.loads(raw)
+        except ValueError:
             raise ApiError(
                 400, "invalid_request_error", "The request body is not valid JSON."
             ) from None
@@ -322,14 +328,15 @@ class Proxy:
 
     def _log_request(self, exchange: Exchange, response: web.StreamResponse | None) -> None:
         http = exchange.http
+        status = response.status if response is not None else _CLIENT_CLOSED
         level = "DEBUG" if http.path in self._public else "INFO"
         self._log.write(
-            level,
+            "WARNING" if status >= 500 else level,
             "request",
             request_id=exchange.id,
             method=http.method,
             path=http.path,
-            status=response.status if response is not None else 499,
+            status=status,
             duration_ms=round((time.monotonic() - exchange.started) * 1000, 1),
             **exchange.fields,
         )
@@ -343,6 +350,7 @@ class _Pinger:
         self._interval = interval
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
+        self._writing = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -358,15 +366,18 @@ class _Pinger:
 
     async def write(self, data: bytes) -> None:
         """Write whole events."""
-        self._last = self._loop.time()
+        self._writing = True
         await self._response.write(data)
+        self._writing = False
+        self._last = self._loop.time()
 
     def _check(self) -> None:
         # One timer for each interval instead of one for each chunk.
         wait = self._last + self._interval - self._loop.time()
         if wait <= 0:
             wait = self._interval
-            if self._task is None or self._task.done():
+            # A write that waits for a slow client needs no ping behind it.
+            if not self._writing:
                 self._task = self._loop.create_task(self._ping())
         self._timer = self._loop.call_later(wait, self._check)
 
@@ -381,7 +392,7 @@ class _Pinger:
 def _client_is_gone(exchange: Exchange) -> web.StreamResponse:
     """Return what the log needs; nobody is left to read it."""
     exchange.fields["error"] = "client_disconnected"
-    return exchange.response or exchange.json({}, 499)
+    return exchange.response or exchange.json({}, _CLIENT_CLOSED)
 
 
 def _digest(key: str) -> bytes:

@@ -16,6 +16,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _CUSTOM_HEADER = "CUSTOM_HEADER_"
 # Framing belongs to the HTTP client: a header set by hand would break every request.
 _RESERVED_HEADERS = {"HOST", "CONTENT-LENGTH", "TRANSFER-ENCODING", "CONNECTION", "CONTENT-TYPE"}
+_PROXY_VARIABLES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
 _HEADER_NAME = re.compile(r"[A-Z0-9][A-Z0-9-]*")
 _NO_CONTROL = re.compile(r"[^\x00-\x1f\x7f]*")
 _Number = TypeVar("_Number", int, float)
@@ -57,6 +58,7 @@ class Settings:
         show_reasoning: `auto`, `always` or `never`.
         azure_api_version: Set for an Azure OpenAI upstream.
         custom_headers: Extra headers for each upstream request.
+        uses_http_proxy: Whether the usual variables name a proxy on the way to the upstream.
         warnings: What the operator should be told at start.
     """
 
@@ -82,6 +84,7 @@ class Settings:
     show_reasoning: str = "auto"
     azure_api_version: str | None = None
     custom_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    uses_http_proxy: bool = False
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -149,6 +152,7 @@ class _Reader:
             show_reasoning=self._choice("SHOW_REASONING", ("auto", "always", "never")),
             azure_api_version=self._get("AZURE_API_VERSION") or None,
             custom_headers=self._headers(),
+            uses_http_proxy=any(map(self._get, _PROXY_VARIABLES)),
             warnings=tuple(self._warnings),
         )
         if self._problems:

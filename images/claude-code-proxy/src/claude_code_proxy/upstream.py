@@ -49,7 +49,8 @@ class Upstream:
                 total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=settings.request_timeout
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            # Costs a look at the disk for each request, so only where it has a use.
+            trust_env=settings.uses_http_proxy,
         )
         self._chat_url = URL(f"{settings.upstream_url}/chat/completions")
         self._models_url = URL(f"{settings.upstream_url}/models")
@@ -182,6 +183,8 @@ class _Failures:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            raise ApiError(504, "timeout_error", "The upstream cannot be reached.") from None
         if isinstance(error, TimeoutError):
             raise upstream_timeout(self._timeout) from None
         if isinstance(error, aiohttp.ClientConnectionError):
