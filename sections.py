@@ -224,10 +224,10 @@ def _model(entry: Node, providers: Mapping[str, Provider]) -> Model:
 
 def _check_fallbacks(entry: Node, models: Mapping[str, Model]) -> None:
     at = entry.fields("name", "model", *_LIMITS, "fallbacks")
-    name = at["name"].value
+    name = str(at["name"].value)
     seen: set[str] = set()
     for item in at["fallbacks"].sequence("<model>"):
-        other = item.text(hint="<model>")
+        other = item.text(hint="<model>", required="is empty, must be a model")
         remove = rules.config_command("rm", item.path)
         if other and other not in models:
             item.fail(f"{item.shown()} is no model, {rules.did_you_mean(other, models)}", "<model>")
