@@ -401,7 +401,8 @@ def _pem_key(node: Node, required: str) -> str:
     return f"{text.strip()}\n" if text else ""
 
 
-# Below it LiteLLM has known authentication bypasses.
+# Below 1.84.0 LiteLLM has published authentication bypasses; distributions rebuilt it for further
+# advisories up to 1.101.1.
 LITELLM_FLOOR = (1, 101, 1, 1)
 LITELLM_MALICIOUS = ((1, 82, 7), (1, 82, 8))
 
@@ -509,7 +510,7 @@ def _litellm_image(node: Node, stack: str, requirements: str, warnings: list[str
         where.fail(f"LiteLLM {text} was a malicious release that steals credentials", cure=cure)
     elif version < LITELLM_FLOOR:
         where.fail(
-            f"LiteLLM {text} has known authentication bypasses, must be {floor} or later", cure=cure
+            f"LiteLLM {text} has published security flaws, must be {floor} or later", cure=cure
         )
     return replace(source, version=text or None)
 

@@ -366,14 +366,24 @@ BAD: list[tuple[Change, str, str, str]] = [
         "Upstream.ref",
     ),
     (put("images/litellm/ref", "l" + DIGEST), "images.litellm.version", "cannot tell", f"{PATH} "),
-    (put("images/litellm/ref", "l:v1.80.0" + DIGEST), "images.litellm.ref", "bypasses", f"{PATH} "),
+    (
+        put("images/litellm/ref", "l:v1.80.0" + DIGEST),
+        "images.litellm.ref",
+        "security flaws",
+        f"{PATH} ",
+    ),
     (
         put("images/litellm/ref", "l:v1.82.7" + DIGEST),
         "images.litellm.ref",
         "malicious",
         f"{PATH} ",
     ),
-    (put("images/litellm/ref", "l:v1.101.1-rc.1" + DIGEST), "images.litellm.ref", "bypass", PATH),
+    (
+        put("images/litellm/ref", "l:v1.101.1-rc.1" + DIGEST),
+        "images.litellm.ref",
+        "security flaws",
+        PATH,
+    ),
     (
         put("images/litellm", {"ref": "l" + DIGEST, "version": "1.82.8"}),
         *("images.litellm.version", "malicious", f"{PATH} images.litellm.version"),
@@ -912,7 +922,7 @@ def test_litellms_version_is_read_from_the_tag_or_the_setting(
     ("requirements", "says"),
     [
         ("litellm[proxy]==1.82.8 \\\n", "malicious"),
-        ("litellm==1.101.0\n", "authentication bypasses"),
+        ("litellm==1.101.0\n", "published security flaws"),
         ("litellm>=1.101.1\n", "cannot tell"),
         ("", "cannot tell"),
     ],
