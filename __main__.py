@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 import pulumi
 import pulumi_docker as docker
 
 from composition import gateway_args, images_args
 from components.gateway import Gateway
 from components.images import Images
-from settings import Settings
+from settings import Settings, SettingsError
 
-settings = Settings.from_pulumi(pulumi.Config(), pulumi.get_stack())
+try:
+    settings = Settings.from_pulumi(pulumi.Config(), pulumi.get_stack())
+except SettingsError as problems:
+    pulumi.log.error(str(problems))
+    # The status with which the language host knows that the program has said what is wrong.
+    sys.exit(32)
 for warning in settings.warnings:
     pulumi.log.warn(warning)
 for notice in settings.notices:

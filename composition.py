@@ -27,14 +27,15 @@ def images_args(settings: Settings) -> ImagesArgs:
 
 def gateway_args(settings: Settings, images: Images, stack: str) -> GatewayArgs:
     """Return what the gateway is made of."""
-    users = settings.images
+    sources = settings.images
     resources = settings.resources
     return GatewayArgs(
         stack=stack,
         seed_image=images.seed.image_id,
-        litellm_image=ServiceImage(image_id=images.litellm.image_id, uid=users.litellm.user),
-        proxy_image=ServiceImage(image_id=images.proxy.image_id, uid=users.proxy.user),
-        caddy_image=ServiceImage(image_id=images.caddy.image_id, uid=users.caddy.user),
+        litellm_image=ServiceImage(image_id=images.litellm.image_id, uid=sources.litellm.user),
+        proxy_image=ServiceImage(image_id=images.proxy.image_id, uid=sources.proxy.user),
+        proxy_command=sources.proxy.command,
+        caddy_image=ServiceImage(image_id=images.caddy.image_id, uid=sources.caddy.user),
         deployments=[_deployment(settings, model) for model in settings.models],
         provider_keys={
             provider.key_env: provider.key
@@ -98,7 +99,11 @@ def _tls(tls: Tls) -> InternalTls | FileTls | AcmeTls:
     if tls.mode == "files" and tls.certificate is not None and tls.key is not None:
         return FileTls(certificate=tls.certificate, key=tls.key)
     if tls.ca_certificate is not None and tls.ca_key is not None:
-        return InternalTls(ca_certificate=tls.ca_certificate, ca_key=tls.ca_key)
+        return InternalTls(
+            ca_certificate=tls.ca_certificate,
+            ca_key=tls.ca_key,
+            trusted=tls.ca_bundle or tls.ca_certificate,
+        )
     raise AssertionError(f"settings let an incomplete tls mode through: {tls.mode}")
 
 

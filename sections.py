@@ -407,16 +407,21 @@ LITELLM_FLOOR = (1, 101, 1, 1)
 LITELLM_MALICIOUS = ((1, 82, 7), (1, 82, 8))
 
 IMAGE_USER = 65532
+IMAGE_FIELDS = ("ref", "user", "version")
 DEV_STACK = "dev"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageSource:
-    """Where a service's image comes from: built here when `ref` is `None`."""
+    """Where a service's image comes from: built here when `ref` is `None`.
+
+    `command` starts another Claude Code Proxy than ours; empty means ours.
+    """
 
     ref: str | None = None
     user: int = IMAGE_USER
     version: str | None = None
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -442,14 +447,16 @@ def read_images(node: Node, stack: str, requirements: str, warnings: list[str]) 
     return Images(
         base=base,
         litellm=_litellm_image(at["litellm"], stack, requirements, warnings),
-        proxy=_image(at["proxy"], stack, warnings),
+        proxy=_proxy_image(at["proxy"], stack, warnings),
         caddy=_image(at["caddy"], stack, warnings),
         demo_upstream=_image(at["demoUpstream"], stack, warnings),
     )
 
 
-def _image(node: Node, stack: str, warnings: list[str]) -> ImageSource:
-    at = node.fields("ref", "user", "version")
+def _image(
+    node: Node, stack: str, warnings: list[str], fields: Sequence[str] = IMAGE_FIELDS
+) -> ImageSource:
+    at = node.fields(*fields)
     ref = at["ref"].text(hint="<image>@sha256:<digest>")
     version = at["version"].text(
         pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", rule="is not a version", hint="<version>"
@@ -458,7 +465,7 @@ def _image(node: Node, stack: str, warnings: list[str]) -> ImageSource:
     if ref:
         _check_pinned(at["ref"], stack, warnings)
     elif not at["ref"].is_set:
-        for other in (at["user"], at["version"]):
+        for other in (at[name] for name in fields if name != "ref"):
             if other.is_set:
                 other.fail(
                     "is only for an image named by ref, and this one is built here",
@@ -466,6 +473,13 @@ def _image(node: Node, stack: str, warnings: list[str]) -> ImageSource:
                     f"(or {rules.config_command('rm', other.path)})",
                 )
     return ImageSource(ref=ref or None, user=user or IMAGE_USER, version=version or None)
+
+
+def _proxy_image(node: Node, stack: str, warnings: list[str]) -> ImageSource:
+    fields = (*IMAGE_FIELDS, "command")
+    source = _image(node, stack, warnings, fields)
+    command = [part.text() for part in node.fields(*fields)["command"].sequence("<program>")]
+    return replace(source, command=tuple(command))
 
 
 def _check_pinned(node: Node, stack: str, warnings: list[str], *, by_hash: bool = False) -> None:
@@ -486,7 +500,7 @@ def _check_pinned(node: Node, stack: str, warnings: list[str], *, by_hash: bool 
 
 def _litellm_image(node: Node, stack: str, requirements: str, warnings: list[str]) -> ImageSource:
     source = _image(node, stack, warnings)
-    at = node.fields("ref", "user", "version")
+    at = node.fields(*IMAGE_FIELDS)
     if at["ref"].is_set:
         reference = rules.Reference.parse(source.ref or "")
         tag = reference.tag if reference else None

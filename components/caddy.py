@@ -26,10 +26,12 @@ class InternalTls:
     Attributes:
         ca_certificate: PEM of the root.
         ca_key: secret PEM of the root's key.
+        trusted: PEM of all roots that clients shall trust, also a former one for a while.
     """
 
     ca_certificate: str
     ca_key: pulumi.Input[str]
+    trusted: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +118,11 @@ class Edge(pulumi.ComponentResource):
         self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("llmgateway:index:Edge", name, None, opts)
-        state = docker.Volume(f"{name}-state", opts=pulumi.ResourceOptions(parent=self))
+        state = docker.Volume(
+            f"{name}-state",
+            driver_opts=_state_options(args),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         caddy = self._caddy(name, args, state)
         self._configuration(name, args, state, caddy)
         self.url = pulumi.Output.from_input(f"https://{args.hostnames[0]}{_port_suffix(args)}")
@@ -235,6 +241,21 @@ def _is_address(hostname: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _state_options(args: EdgeArgs) -> dict[str, str] | None:
+    """Keep tokens and keys in memory, owned by Caddy's user whatever image it comes from.
+
+    All of it can be made again from the stack, except certificates of a public authority, which
+    limits how often one may ask.
+    """
+    if isinstance(args.tls, AcmeTls):
+        return None
+    return {
+        "type": "tmpfs",
+        "device": "tmpfs",
+        "o": f"uid={args.uid},gid={args.uid},mode=0700,size=16m",
+    }
 
 
 def _authority_id(tls: InternalTls | FileTls | AcmeTls) -> str | None:

@@ -11,6 +11,7 @@ import pulumi
 from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe
 
 PORT = 8082
+DEFAULT_COMMAND = ("claude-code-proxy",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,7 @@ class ClaudeCodeProxyArgs:
         request_timeout_seconds: longest silence of LiteLLM.
         drain_seconds: how long requests may take to finish when it is replaced.
         limits: memory and processor.
+        command: program and arguments.
         log_level: error, warning, info or debug.
         uid: user of the process.
         labels: container labels.
@@ -51,6 +53,7 @@ class ClaudeCodeProxyArgs:
     request_timeout_seconds: int
     drain_seconds: int
     limits: Limits
+    command: Sequence[str] = DEFAULT_COMMAND
     log_level: str = "info"
     uid: int
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class ClaudeCodeProxy(pulumi.ComponentResource):
                 image=args.image,
                 seed_image=args.seed_image,
                 generation_key=args.generation_key,
-                command=["claude-code-proxy"],
+                command=args.command,
                 secret_env={
                     "OPENAI_API_KEY": args.litellm_key,
                     "ANTHROPIC_API_KEY": args.client_key,

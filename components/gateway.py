@@ -10,7 +10,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.caddy import AcmeTls, Edge, EdgeArgs, FileTls, InternalTls
-from components.claude_code_proxy import ClaudeCodeProxy, ClaudeCodeProxyArgs
+from components.claude_code_proxy import DEFAULT_COMMAND, ClaudeCodeProxy, ClaudeCodeProxyArgs
 from components.demo_upstream import DemoUpstream, DemoUpstreamArgs
 from components.keys import derived_key
 from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
@@ -61,6 +61,7 @@ class GatewayArgs:
         seed_image: image of the configuration seeds.
         litellm_image: LiteLLM's image.
         proxy_image: the Claude Code Proxy's image.
+        proxy_command: what starts another proxy than ours; empty for ours.
         caddy_image: Caddy's image.
         deployments: models in the order in which they are listed.
         provider_keys: secret by name of variable.
@@ -103,6 +104,7 @@ class GatewayArgs:
     litellm_limits: Limits
     proxy_limits: Limits
     edge_limits: Limits
+    proxy_command: Sequence[str] = ()
     demo: Demo | None = None
     stack: str = ""
 
@@ -140,7 +142,7 @@ class Gateway(pulumi.ComponentResource):
         edge = self._edge(args, upstream_url, upstream_key)
         self.url = edge.url
         self.ca_certificate = pulumi.Output.from_input(
-            args.tls.ca_certificate if isinstance(args.tls, InternalTls) else ""
+            args.tls.trusted if isinstance(args.tls, InternalTls) else ""
         )
         self.client_env = self._client_env(args)
         self.register_outputs(
@@ -230,6 +232,7 @@ class Gateway(pulumi.ComponentResource):
             ClaudeCodeProxyArgs(
                 image=args.proxy_image.image_id,
                 uid=args.proxy_image.uid,
+                command=args.proxy_command or DEFAULT_COMMAND,
                 litellm_url=litellm_url,
                 litellm_key=args.master_key,
                 client_key=client_key,

@@ -50,7 +50,9 @@ def gateway_args(secret: Secret, **changes: Any) -> GatewayArgs:
         "hostnames": ["localhost", "127.0.0.1"],
         "bind_address": "127.0.0.1",
         "https_port": 8443,
-        "tls": InternalTls(ca_certificate="PUBLIC ROOT", ca_key=secret("ca")),
+        "tls": InternalTls(
+            ca_certificate="PUBLIC ROOT", ca_key=secret("ca"), trusted="PUBLIC ROOT\nOLD ROOT"
+        ),
         "route": "proxy",
         "drain_seconds": 600,
         "log_level": "info",
