@@ -262,8 +262,10 @@ class Proxy:
             await pinger.write(encode(translator.start()))
             async for events in self._events(reply, translator):
                 await pinger.write(events)
-        await response.write_eof()
+        # The client has its whole answer; its end of body is what says that the upstream's
+        # connection is free for its next request.
         await self._upstream.drain(reply)
+        await response.write_eof()
         return response
 
     async def _events(
@@ -278,14 +280,22 @@ class Proxy:
             except SseOverflowError:
                 raise bad_gateway("The upstream's stream is malformed.") from None
             encoded: list[bytes] = []
+            failure: ApiError | None = None
             done = not chunk
             for data in datas:
                 if data == b"[DONE]":
                     done = True
                     break
-                encoded.extend(map(encode, translator.feed(data)))
+                try:
+                    encoded.extend(map(encode, translator.feed(data)))
+                except ApiError as error:
+                    failure = error
+                    break
+            # What came before a failure is the client's all the same.
             if encoded:
                 yield b"".join(encoded)
+            if failure is not None:
+                raise failure
             if done:
                 yield b"".join(map(encode, translator.end()))
                 return

@@ -275,6 +275,7 @@ class _Reader:
             return default
         if not least <= number <= (most if most is not None else float(2**53)):
             self._wrong(name, "is out of range", f"set {bounds}")
+            return default
         return number
 
     def _optional_int(self, name: str, least: int) -> int | None:

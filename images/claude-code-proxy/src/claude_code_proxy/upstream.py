@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from claude_code_proxy.settings import Settings
 _CONNECT_TIMEOUT = 10.0
 _MODELS_TIMEOUT = 10.0
 _RETRY_PAUSE = 0.1
+# Larger bodies are sent in pieces, so that other requests get their turn in between.
+_IN_ONE_PIECE = 1024 * 1024
 _MAX_ERROR_BODY = 64 * 1024
 # After `[DONE]` only the end of the body is missing; reading it lets the connection be reused.
 _DRAIN_TIMEOUT = 1.0
@@ -151,7 +154,10 @@ class Upstream:
             try:
                 with self._failures(reraise=tries_left > 0):
                     return await self._session.post(
-                        url, data=data, headers=headers, allow_redirects=False
+                        url,
+                        data=data if len(data) <= _IN_ONE_PIECE else io.BytesIO(data),
+                        headers=headers,
+                        allow_redirects=False,
                     )
             except aiohttp.ClientConnectionError:
                 tries_left -= 1

@@ -1,0 +1,171 @@
+"""The installed command as a process: start, refusal, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from stand_in import StandIn, chunk, stream, wire
+
+SOURCE = Path(__file__).parents[1] / "src"
+COMMAND = (sys.executable, "-m", "claude_code_proxy")
+
+
+class Command:
+    """A running proxy process that answers at `url`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, key: str) -> None:
+        self.process = process
+        self.url = url
+        self.key = key
+
+    def post(self, http: aiohttp.ClientSession, *, streamed: bool) -> Any:
+        """Send a request with a valid key."""
+        messages = [{"role": "user", "content": "Hi"}]
+        body = {"model": "big", "max_tokens": 5, "messages": messages, "stream": streamed}
+        headers = {"x-api-key": self.key}
+        return http.post(self.url + "/v1/messages", json=body, headers=headers)
+
+    async def wait_for(self, event: str) -> dict[str, Any]:
+        """Read the log up to an event."""
+        assert self.process.stdout is not None
+        while True:
+            line: dict[str, Any] = json.loads(await self.process.stdout.readline())
+            if line["event"] == event:
+                return line
+
+
+def _environment(**changes: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)} | changes
+
+
+@asynccontextmanager
+async def _running(upstream: StandIn, **changes: str) -> AsyncIterator[Command]:
+    key = "key-" + secrets.token_hex(16)
+    environ = _environment(
+        OPENAI_API_KEY=upstream.key,
+        OPENAI_BASE_URL=upstream.url,
+        ANTHROPIC_API_KEY=key,
+        BIG_MODEL="big",
+        HOST="127.0.0.1",
+        PORT="0",
+        **changes,
+    )
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    command = Command(process, "", key)
+    try:
+        command.url = f"http://127.0.0.1:{(await command.wait_for('listening'))['port']}"
+        yield command
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        env=_environment(**environ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+async def test_help_needs_no_environment(option: str) -> None:
+    """And explains the variables."""
+    code, out, _ = await _run(option)
+
+    assert code == 0
+    assert ("OPENAI_BASE_URL" if option == "--help" else "claude-code-proxy ") in out
+
+
+async def test_a_wrong_variable_stops_the_start_with_one_line() -> None:
+    """On standard error, with an exit code of its own."""
+    key = secrets.token_hex(16)
+    code, out, err = await _run(OPENAI_API_KEY=key, ANTHROPIC_API_KEY=key, PORT="none")
+
+    assert (code, out) == (2, "")
+    assert err == "claude-code-proxy: PORT is not a whole number: set 0 to 65535\n"
+
+
+async def test_a_port_in_use_stops_the_start_with_one_line(upstream: StandIn) -> None:
+    """It names the variables to change."""
+    key = secrets.token_hex(16)
+    port = upstream.url.split(":")[2].split("/")[0]
+    code, _, err = await _run(
+        OPENAI_API_KEY=key, ANTHROPIC_API_KEY=key, PORT=port, HOST="127.0.0.1"
+    )
+
+    assert code == 2
+    assert err.startswith("claude-code-proxy: HOST, PORT")
+    assert err.count("\n") == 1
+
+
+async def test_an_idle_server_stops_at_once(upstream: StandIn) -> None:
+    """A client's open keep-alive connection does not hold it up."""
+    async with _running(upstream) as command, aiohttp.ClientSession() as http:
+        async with http.get(command.url + "/health") as reply:
+            await reply.read()
+        command.process.send_signal(signal.SIGTERM)
+
+        # Far below GRACEFUL_SHUTDOWN_TIMEOUT, whose default is 600 s.
+        assert await asyncio.wait_for(command.process.wait(), 30) == 0
+
+
+async def test_open_requests_are_finished_after_sigterm(upstream: StandIn) -> None:
+    """Streams and plain answers run to their end while new connections are refused."""
+    release = asyncio.Event()
+    upstream.script = stream(
+        wire(chunk(content="a"), done=False), release, wire(chunk(content="b"), chunk("stop"))
+    )
+    count = 10
+    async with _running(upstream) as command, aiohttp.ClientSession() as http:
+        replies = await asyncio.gather(*[command.post(http, streamed=True) for _ in range(count)])
+        for reply in replies:
+            await reply.content.readuntil(b"content_block_delta")
+        command.process.send_signal(signal.SIGTERM)
+        await command.wait_for("draining")
+        async with aiohttp.ClientSession() as other:
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await command.post(other, streamed=True)
+        release.set()
+        texts = await asyncio.gather(*[reply.text() for reply in replies])
+        code = await asyncio.wait_for(command.process.wait(), 30)
+
+    assert all(text.rstrip().endswith('{"type":"message_stop"}') for text in texts)
+    assert len(texts) == count
+    assert code == 0
+
+
+async def test_the_drain_has_an_end(upstream: StandIn) -> None:
+    """After GRACEFUL_SHUTDOWN_TIMEOUT what is still open is cut, upstream too."""
+    upstream.script = stream(wire(chunk(content="a"), done=False), asyncio.Event())
+    async with (
+        _running(upstream, GRACEFUL_SHUTDOWN_TIMEOUT="0.2") as command,
+        aiohttp.ClientSession() as http,
+    ):
+        reply = await command.post(http, streamed=True)
+        await reply.content.readuntil(b"content_block_delta")
+        command.process.send_signal(signal.SIGTERM)
+        stopped = await command.wait_for("stopped")
+        code = await asyncio.wait_for(command.process.wait(), 30)
+        await asyncio.wait_for(upstream.cancelled.wait(), 30)
+
+    assert stopped["finished"] is False
+    assert code == 0
