@@ -1,6 +1,6 @@
 module github.com/terraform-providers/terraform-provider-docker/pulumi
 
-go 1.26
+go 1.26.0
 
 replace github.com/hashicorp/terraform-plugin-sdk/v2 => github.com/pulumi/terraform-plugin-sdk/v2 v2.0.0-20260318212141-5525259d096b
 

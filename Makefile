@@ -1,0 +1,55 @@
+# Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help up down test unit integration lint format lock
+
+export LLM_GATEWAY_STACK ?= dev
+TOOLS := eval "$$(scripts/bootstrap --env)"
+PACKAGES := images/claude-code-proxy images/demo-upstream
+SHELL_SCRIPTS := scripts/bootstrap scripts/rootfs .ci/run images/base/collect images/seed/seed
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## deploy the gateway, making the machine ready first, and ask it something
+	@scripts/bootstrap
+	@$(TOOLS) && pulumi up --yes --stack $(LLM_GATEWAY_STACK)
+	@$(TOOLS) && PULUMI_OPTION_STACK=$(LLM_GATEWAY_STACK) scripts/hello
+
+down: ## remove the gateway; its configuration and secrets stay
+	@$(TOOLS) && pulumi destroy --yes --stack $(LLM_GATEWAY_STACK)
+
+test: ## run every test, against a real engine
+	@scripts/bootstrap --dev
+	@$(TOOLS) && failed=; \
+	for directory in . $(PACKAGES); do \
+	  echo "== pytest in $$directory"; \
+	  (cd "$$directory" && python -m pytest) || failed="$$failed $$directory"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
+unit: ## run the tests that need no engine
+	@scripts/bootstrap --dev
+	@$(TOOLS) && python -m pytest -m "not integration" \
+	  && for directory in $(PACKAGES); do (cd "$$directory" && python -m pytest) || exit; done
+
+integration: ## run the tests that deploy
+	@scripts/bootstrap --dev
+	@$(TOOLS) && python -m pytest -m integration
+
+lint: ## check style, types and shell scripts
+	@scripts/bootstrap --dev
+	@$(TOOLS) && ruff check . && ruff format --check . && mypy \
+	  && for directory in $(PACKAGES); do (cd "$$directory" && mypy) || exit; done \
+	  && shellcheck --external-sources $(SHELL_SCRIPTS)
+
+format: ## apply the style
+	@scripts/bootstrap --dev
+	@$(TOOLS) && ruff check --fix . && ruff format .
+
+lock: ## take newer versions of the Python packages into the locks
+	$(LOCK) --upgrade requirements.in -o requirements.txt
+	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --upgrade --no-annotate toolchain/go-requirements.in -o toolchain/go-requirements.txt
