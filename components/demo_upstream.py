@@ -68,6 +68,7 @@ class DemoUpstream(pulumi.ComponentResource):
                     "PORT": str(PORT),
                     "DEMO_CHUNK_MILLISECONDS": str(args.chunk_milliseconds),
                     "DEMO_EXTRA_MODELS": ",".join(args.extra_models),
+                    "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
                 },
                 networks=args.networks,
                 drain_seconds=args.drain_seconds,
