@@ -32,8 +32,8 @@ build() {
   shift 4
   cd "$TOOLCHAIN_SOURCES/$module" || return
   "$GO" build -v "${COMPILER_FLAGS[@]}" -ldflags "-s -w $linker" "$@" \
-    -o "$SCRATCH/${output##*/}" "$package" || return
-  mv "$SCRATCH/${output##*/}" "$output"
+    -o "$SCRATCH/built" "$package" || return
+  mv "$SCRATCH/built" "$output"
 }
 
 # What the next builds need is downloaded while the compiler has work.
