@@ -88,11 +88,11 @@ async def serve(settings: Settings, log: Log) -> int:
         proxy.catalog.prefetch()
         log.write("INFO", "listening", host=settings.host, port=site.port, version=__version__)
         await stop.wait()
-        log.write("INFO", "draining", timeout_s=settings.shutdown_timeout)
         await site.stop()
         # Requests that are already in the socket's buffer still become open ones.
         await asyncio.sleep(0)
         server.pre_shutdown()
+        log.write("INFO", "draining", timeout_s=settings.shutdown_timeout)
         finished = await proxy.wait_idle(settings.shutdown_timeout)
         log.write("INFO" if finished else "WARNING", "stopped", finished=finished)
         return 0

@@ -179,6 +179,10 @@ class StreamTranslator:
         if kind == "text":
             self._written += len(text)
         block = self._queue[-1] if self._queue else None
+        if block is not None and block.started and block.kind == kind:
+            # Nearly every chunk comes this way.
+            yield self._block_delta(block, text)
+            return
         if block is None or block.kind != kind:
             block = _Block(kind)
             self._queue.append(block)
