@@ -79,7 +79,7 @@ class EdgeArgs:
         limits: memory and processor.
         log_level: error, warning, info or debug; the access log is always written.
         uid: user of the process.
-        labels: container labels.
+        labels: of all that the engine holds for it; public.
     """
 
     image: pulumi.Input[str]
@@ -98,7 +98,7 @@ class EdgeArgs:
     limits: Limits
     log_level: str = "info"
     uid: int
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class Edge(pulumi.ComponentResource):
@@ -121,6 +121,10 @@ class Edge(pulumi.ComponentResource):
         state = docker.Volume(
             f"{name}-state",
             driver_opts=_state_options(args),
+            labels=[
+                docker.VolumeLabelArgs(label=key, value=value)
+                for key, value in sorted(args.labels.items())
+            ],
             opts=pulumi.ResourceOptions(parent=self),
         )
         caddy = self._caddy(name, args, state)

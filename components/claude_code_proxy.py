@@ -36,7 +36,7 @@ class ClaudeCodeProxyArgs:
         command: program and arguments.
         log_level: error, warning, info or debug.
         uid: user of the process.
-        labels: container labels.
+        labels: of all that the engine holds for it; public.
     """
 
     image: pulumi.Input[str]
@@ -56,7 +56,7 @@ class ClaudeCodeProxyArgs:
     command: Sequence[str] = DEFAULT_COMMAND
     log_level: str = "info"
     uid: int
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class ClaudeCodeProxy(pulumi.ComponentResource):

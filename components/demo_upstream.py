@@ -27,7 +27,7 @@ class DemoUpstreamArgs:
         limits: memory and processor.
         drain_seconds: how long requests may take to finish when it is replaced.
         uid: user of the process.
-        labels: container labels.
+        labels: of all that the engine holds for it; public.
     """
 
     image: pulumi.Input[str]
@@ -40,7 +40,7 @@ class DemoUpstreamArgs:
     limits: Limits
     drain_seconds: int
     uid: int
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class DemoUpstream(pulumi.ComponentResource):

@@ -12,7 +12,13 @@ import pulumi_docker as docker
 from components.caddy import AcmeTls, Edge, EdgeArgs, FileTls, InternalTls
 from components.claude_code_proxy import DEFAULT_COMMAND, ClaudeCodeProxy, ClaudeCodeProxyArgs
 from components.demo_upstream import DemoUpstream, DemoUpstreamArgs
-from components.keys import derived_key
+from components.keys import (
+    DEPLOYMENT_CONTENT,
+    DEPLOYMENT_LABEL,
+    GENERATION_PURPOSE,
+    derived_key,
+    generation_id,
+)
 from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
 from components.rendering import render
 from components.service import DEFAULT_UID, Limits
@@ -128,7 +134,7 @@ class Gateway(pulumi.ComponentResource):
         super().__init__("llmgateway:index:Gateway", name, None, opts)
         self._name = name
         self._args = args
-        self._generation_key = derived_key(args.salt_key, "generation")
+        self._generation_key = derived_key(args.salt_key, GENERATION_PURPOSE)
         self._networks(name)
         self._demo_env: dict[str, pulumi.Input[str]] = {}
         if args.demo is not None:
@@ -155,7 +161,10 @@ class Gateway(pulumi.ComponentResource):
 
     def _networks(self, name: str) -> None:
         child_opts = pulumi.ResourceOptions(parent=self)
-        labels = [docker.NetworkLabelArgs(label=k, value=v) for k, v in self._labels().items()]
+        labels = [
+            docker.NetworkLabelArgs(label=key, value=value)
+            for key, value in sorted(self._labels().items())
+        ]
         self._backplane = docker.Network(
             f"{name}-backplane", internal=True, labels=labels, opts=child_opts
         )
@@ -298,8 +307,12 @@ class Gateway(pulumi.ComponentResource):
             )
         )
 
-    def _labels(self, service: str | None = None) -> dict[str, str]:
-        labels = {"llm-gateway.gateway": self._name, "llm-gateway.stack": self._args.stack}
+    def _labels(self, service: str | None = None) -> dict[str, pulumi.Input[str]]:
+        labels: dict[str, pulumi.Input[str]] = {
+            "llm-gateway.gateway": self._name,
+            "llm-gateway.stack": self._args.stack,
+            DEPLOYMENT_LABEL: generation_id(self._generation_key, DEPLOYMENT_CONTENT),
+        }
         if service is not None:
             labels["llm-gateway.service"] = service
         return labels

@@ -63,7 +63,7 @@ class LiteLLMArgs:
         env: further plain environment, such as an address that is known only once deployed.
         log_level: error, warning, info, debug or detailed_debug.
         uid: user of the process.
-        labels: container labels.
+        labels: of all that the engine holds for it; public.
     """
 
     image: pulumi.Input[str]
@@ -79,7 +79,7 @@ class LiteLLMArgs:
     env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     log_level: str = "error"
     uid: int
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class LiteLLM(pulumi.ComponentResource):

@@ -86,7 +86,7 @@ class ServiceArgs:
         ports: published ports, which force the old container to go before the new one comes.
         uid: user and group of the process.
         init: put a minimal init before a program that does not handle signals as process 1.
-        labels: container labels, never derived from a secret.
+        labels: of the container, its seed and its volume; public.
     """
 
     image: pulumi.Input[str]
@@ -104,7 +104,7 @@ class ServiceArgs:
     ports: Sequence[Port] = ()
     uid: int = DEFAULT_UID
     init: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
@@ -162,7 +162,12 @@ class Service(pulumi.ComponentResource):
         self.generation = generation_id(args.generation_key, files)
         volume = docker.Volume(
             f"{name}-files",
-            labels=[docker.VolumeLabelArgs(label="llm-gateway.generation", value=self.generation)],
+            labels=[
+                docker.VolumeLabelArgs(label=key, value=value)
+                for key, value in sorted(
+                    {**args.labels, "llm-gateway.generation": self.generation}.items()
+                )
+            ],
             opts=pulumi.ResourceOptions(parent=self),
         )
         seed = self._seed(name, args, volume, files)
@@ -191,6 +196,7 @@ class Service(pulumi.ComponentResource):
             start=False,
             must_run=False,
             network_mode="none",
+            labels=_container_labels(args),
             mounts=[_mount(CONFIG_DIRECTORY, volume.name)],
             uploads=[
                 docker.ContainerUploadArgs(
@@ -229,10 +235,7 @@ class Service(pulumi.ComponentResource):
             restart="unless-stopped",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
-            labels=[
-                docker.ContainerLabelArgs(label=key, value=value)
-                for key, value in sorted(args.labels.items())
-            ],
+            labels=_container_labels(args),
             mounts=[
                 _mount(CONFIG_DIRECTORY, volume.name, read_only=True),
                 *(_mount(path, source) for path, source in sorted(args.volumes.items())),
@@ -263,6 +266,13 @@ class Service(pulumi.ComponentResource):
                 pulumi.ResourceOptions(depends_on=[seed]),
             ),
         )
+
+
+def _container_labels(args: ServiceArgs) -> list[docker.ContainerLabelArgs]:
+    return [
+        docker.ContainerLabelArgs(label=key, value=value)
+        for key, value in sorted(args.labels.items())
+    ]
 
 
 def _duration(seconds: int) -> str:

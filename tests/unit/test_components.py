@@ -13,6 +13,7 @@ from pulumi.runtime import rpc
 
 from components.caddy import AcmeTls, FileTls, InternalTls
 from components.gateway import Demo, Gateway, GatewayArgs, ModelMap, ServiceImage
+from components.keys import DEPLOYMENT_LABEL, deployment_id
 from components.litellm import Deployment, render_config
 from components.service import Limits, secrets_file
 from tests.conftest import RecordingEngine, Registration
@@ -229,9 +230,10 @@ def test_the_edge_itself_does_not_depend_on_what_stands_behind(recorded: Recordi
 def generation_labels(engine: RecordingEngine) -> dict[str, str]:
     """Return each service's public generation name."""
     return {
-        volume.name: volume.inputs["labels"][0]["value"]
+        volume.name: label["value"]
         for volume in engine.of_type("Volume")
-        if volume.inputs.get("labels")
+        for label in volume.inputs["labels"]
+        if label["label"] == "llm-gateway.generation"
     }
 
 
@@ -261,6 +263,17 @@ def test_a_change_makes_new_generations_of_what_it_concerns_only(
     )
 
     assert {name for name in before if before[name] != after[name]} == moved
+
+
+def test_everything_on_the_engine_says_which_deployment_it_belongs_to(
+    recorded: RecordingEngine, secret: Secret
+) -> None:
+    """By a label that an operator's tool can compute from the salt key, and nobody else."""
+    ours = {"label": DEPLOYMENT_LABEL, "value": deployment_id(secret("salt"))}
+
+    for kind in ("Container", "Volume", "Network"):
+        for known in recorded.of_type(kind):
+            assert ours in known.inputs["labels"], known.name
 
 
 def test_two_gateways_fit_in_one_stack(run_program: Run, secret: Secret) -> None:
