@@ -41,7 +41,7 @@ integration: ## run the tests that deploy
 
 lint: ## check style, types and shell scripts
 	@scripts/bootstrap --dev
-	@$(TOOLS) && ruff check . && ruff format --check . && mypy \
+	@$(TOOLS) && ruff check . && ruff format --check . && mypy && mypy scripts/hello \
 	  && for directory in $(PACKAGES); do (cd "$$directory" && mypy) || exit; done \
 	  && shellcheck --external-sources $(SHELL_SCRIPTS)
 
