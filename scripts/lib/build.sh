@@ -19,7 +19,7 @@ build_tools() {
   export GOWORK=off CGO_ENABLED=0
   export GOFLAGS="-mod=readonly -modcacherw -buildvcs=false -trimpath"
   if ! pulumi_ready; then
-    step "Pulumi CLI" build_cli
+    [[ -x $TOOLCHAIN_DIR/bin/pulumi ]] || step "Pulumi CLI" build_cli
     step "Pulumi language host for Python" build_language_host
   fi
   plugin_ready || step "Docker provider" build_provider
@@ -39,7 +39,7 @@ build() {
 # What the next builds need is downloaded while the compiler has work.
 build_cli() {
   prefetch language-python "$PULUMI_MODULE/sdk/v3/python/cmd/pulumi-language-python" &
-  prefetch provider-docker -tags no_compose . &
+  { prepare_provider && prefetch provider-docker "${PROVIDER_FLAGS[@]}" .; } &
   build pulumi "$PULUMI_MODULE/pkg/v3/cmd/pulumi" \
     "-X $PULUMI_MODULE/sdk/v3/go/common/version.Version=$(module_version pulumi "$PULUMI_MODULE/pkg/v3")" \
     "$TOOLCHAIN_DIR/bin/pulumi" || return
@@ -66,9 +66,29 @@ build_language_host() {
     "$TOOLCHAIN_DIR/bin/pulumi-language-python"
 }
 
+# buildx brings a driver for Kubernetes, whose client is half of the provider's compile time. Go lays
+# nothing over a downloaded module, so the build uses a copy of it, verified as it was downloaded,
+# with an empty driver.
+readonly -a PROVIDER_FLAGS=(-tags no_compose "-modfile=$SCRATCH/go.mod")
+prepare_provider() {
+  local sources=$TOOLCHAIN_SOURCES/provider-docker buildx=$SCRATCH/buildx downloaded
+  [[ ! -e $buildx ]] || return 0
+  cd "$sources" || return
+  "$GO" mod download github.com/docker/buildx || return
+  downloaded=$("$GO" list -m -f '{{.Dir}}' github.com/docker/buildx) || return
+  cp -R "$downloaded" "$buildx.new" && chmod -R u+w "$buildx.new" || return
+  rm "$buildx.new"/driver/kubernetes/*.go || return
+  cp without/kubernetes/driver.go "$buildx.new/driver/kubernetes/" || return
+  cp go.mod go.sum "$SCRATCH/" || return
+  "$GO" mod edit -replace "github.com/docker/buildx=$buildx" "$SCRATCH/go.mod" || return
+  mv "$buildx.new" "$buildx"
+}
+
 # A provider whose properties are not those of the SDK would fail at its users, so it is not kept.
 build_provider() {
-  build provider-docker . "-X main.version=$DOCKER_PLUGIN" "$SCRATCH/provider" -tags no_compose || return
+  prepare_provider || return
+  build provider-docker . "-X main.version=$DOCKER_PLUGIN" "$SCRATCH/provider" \
+    "${PROVIDER_FLAGS[@]}" || return
   "$SCRATCH/provider" -property-names | diff - "$TOOLCHAIN_SOURCES/provider-docker/schema.json" || {
     printf 'the provider built has other properties than toolchain/provider-docker/schema.json\n'
     return 1

@@ -14,7 +14,8 @@ readonly RELEASES=${LLM_GATEWAY_PULUMI_RELEASES:-https://github.com/pulumi/pulum
 readonly CHECKSUMS="pulumi-$PULUMI_RELEASE-checksums.txt"
 readonly PLUGIN_PATH="plugins/resource-docker-v$DOCKER_PLUGIN/pulumi-resource-docker"
 readonly TOOLCHAIN_SOURCES="$CHECKOUT/toolchain"
-readonly SCRATCH="$CACHE_DIR/tmp"
+# Of this run alone: what a killed one started may still write to its own.
+readonly SCRATCH="$CACHE_DIR/tmp.$$"
 
 toolchain_dir() {
   local key
@@ -81,10 +82,9 @@ provide_tools() {
   mkdir -p "$TOOLCHAIN_DIR/bin" "$TOOLCHAIN_DIR/plugin"
   exec 8>"$CACHE_DIR/lock"
   lock 8 "Another bootstrap is preparing the tools: waiting for it"
-  rm -rf "${SCRATCH:?}"
+  rm -rf "${CACHE_DIR:?}"/tmp.*
   mkdir -p "$SCRATCH"
   tools_ready || download_tools || build_tools
-  rm -rf "${SCRATCH:?}"
   exec 8>&-
   tools_ready || die "the tools are incomplete after all: remove $TOOLCHAIN_DIR and try again"
 }
