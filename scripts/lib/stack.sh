@@ -73,6 +73,8 @@ provide_stack() {
     step "openssl" install_packages openssl
   }
   step "Stack $STACK" make_stack
+  # What was generated or restored is worth more than a line in a log.
+  sed -n 's/^note: /  /p' "$(log_of make_stack)" >&2
 }
 
 make_stack() {
@@ -94,14 +96,16 @@ make_stack() {
 # Another checkout deployed this stack: its secrets, not new ones, belong to what runs.
 restore_config() {
   config_is_encrypted && return
-  pulumi config refresh --stack "$STACK" --force 2>/dev/null || true
+  if pulumi config refresh --stack "$STACK" --force 2>/dev/null; then
+    printf 'note: the stack is deployed already: restored its configuration to %s\n' "$STACK_FILE"
+  fi
 }
 
 # add_secret <key> <value> [path]: unless the key is there.
 add_secret() {
   has_key "$1" && return
   printf '%s' "$2" | pulumi config set --stack "$STACK" --secret --path "${3:-$1}" || return
-  printf 'generated %s\n' "${3:-$1}"
+  printf 'note: generated %s\n' "${3:-$1}"
 }
 
 # --- the internal certificate authority ----------------------------------------------------------
@@ -143,7 +147,7 @@ CONFIG
     -out "$certificate" || return
   has_key caKey || pulumi config set --stack "$STACK" --secret caKey <"$key" || return
   pulumi config set --stack "$STACK" caCertificate <"$certificate" || return
-  printf 'generated caKey and caCertificate\n'
+  printf 'note: generated caKey and caCertificate\n'
 }
 
 # --- the root file system image ------------------------------------------------------------------
