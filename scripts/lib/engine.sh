@@ -72,7 +72,7 @@ start_engine() {
 }
 
 # Without an init system nothing else would start it, and it must outlive this script: a session of
-# its own, no terminal, no lock.
+# its own, no terminal.
 start_engine_daemon() {
   local pid
   pid=$(cat /var/run/docker.pid 2>/dev/null || true)

@@ -51,8 +51,8 @@ try_step() {
   log=$(log_of "$1")
   mkdir -p "${log%/*}"
   set -m
-  # The locks are this script's: what it starts may outlive it.
-  "$@" >"$log" 2>&1 </dev/null 7>&- 8>&- &
+  # It keeps this script's locks: should the script be killed, the next one waits for it to end.
+  "$@" >"$log" 2>&1 </dev/null &
   CHILD=$!
   set +m
   watch_child "$label" "$log"
@@ -99,9 +99,10 @@ stop_child() {
   [[ -z ${CHILD:-} ]] || kill -- "-$CHILD" 2>/dev/null || true
 }
 
-# Only root, or who may become root without a password, can install packages.
+# Only root, or who may become root without a password, can install packages. What is started as root
+# may stay, so it gets no lock.
 as_root() {
-  if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
+  if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi 7>&- 8>&-
 }
 
 can_install_packages() {

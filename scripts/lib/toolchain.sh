@@ -14,7 +14,6 @@ readonly RELEASES=${LLM_GATEWAY_PULUMI_RELEASES:-https://github.com/pulumi/pulum
 readonly CHECKSUMS="pulumi-$PULUMI_RELEASE-checksums.txt"
 readonly PLUGIN_PATH="plugins/resource-docker-v$DOCKER_PLUGIN/pulumi-resource-docker"
 readonly TOOLCHAIN_SOURCES="$CHECKOUT/toolchain"
-# Of this run alone: what a killed one started may still write to its own.
 readonly SCRATCH="$CACHE_DIR/tmp.$$"
 
 toolchain_dir() {
@@ -78,7 +77,7 @@ plugin_ready() {
 # --- providing it --------------------------------------------------------------------------------
 
 provide_tools() {
-  tools_ready && return
+  tools_ready && ! compgen -G "$CACHE_DIR/tmp.*" >/dev/null && return
   mkdir -p "$TOOLCHAIN_DIR/bin" "$TOOLCHAIN_DIR/plugin"
   exec 8>"$CACHE_DIR/lock"
   lock 8 "Another bootstrap is preparing the tools: waiting for it"
