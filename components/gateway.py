@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -301,11 +301,13 @@ class Gateway(pulumi.ComponentResource):
         values = pulumi.Output.all(
             url=self.url, token=token, ca_certificate=self.ca_certificate, client=client
         )
-        return values.apply(
-            lambda known: render(
-                "client_env.j2", {**known, "gateway": self._name, "models": args.model_map}
-            )
-        )
+        plain = {
+            "gateway": self._name,
+            "models": args.model_map,
+            "context_tokens": _smallest(args, lambda deployment: deployment.max_input_tokens),
+            "output_tokens": _smallest(args, lambda deployment: deployment.max_output_tokens),
+        }
+        return values.apply(lambda known: render("client_env.j2", {**known, **plain}))
 
     def _labels(self, service: str | None = None) -> dict[str, pulumi.Input[str]]:
         labels: dict[str, pulumi.Input[str]] = {
@@ -316,6 +318,14 @@ class Gateway(pulumi.ComponentResource):
         if service is not None:
             labels["llm-gateway.service"] = service
         return labels
+
+
+def _smallest(args: GatewayArgs, limit: Callable[[Deployment], int | None]) -> int | None:
+    """Return a limit that holds for every model that Claude's names stand for, None if unknown."""
+    mapped = {args.model_map.big, args.model_map.middle, args.model_map.small}
+    limits = [limit(deployment) for deployment in args.deployments if deployment.name in mapped]
+    known = [one for one in limits if one is not None]
+    return min(known) if known and len(known) == len(limits) else None
 
 
 def _provider_models(deployments: Sequence[Deployment]) -> list[str]:

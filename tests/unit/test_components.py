@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -328,6 +330,51 @@ def test_each_source_of_certificates_has_its_own_configuration(
 
     assert present in caddyfile
     assert absent not in caddyfile
+
+
+def client_lines(run_program: Run, args: GatewayArgs) -> str:
+    """Return what a client sources."""
+    seen: list[str] = []
+    run_program(lambda: Gateway("gw", args).client_env.apply(seen.append))
+    return seen[0]
+
+
+def test_the_client_learns_limits_that_hold_for_every_mapped_model(
+    run_program: Run, secret: Secret
+) -> None:
+    """The smallest window and answer among big, middle and small."""
+    deployments = [
+        Deployment(name="large", litellm_model="groq/l", max_input_tokens=9, max_output_tokens=7),
+        Deployment(name="fast", litellm_model="groq/f", max_input_tokens=8, max_output_tokens=6),
+        Deployment(name="other", litellm_model="groq/o", max_input_tokens=1, max_output_tokens=1),
+    ]
+    lines = client_lines(run_program, gateway_args(secret, deployments=deployments))
+
+    assert "export CLAUDE_CODE_MAX_CONTEXT_TOKENS=8\n" in lines
+    assert "export CLAUDE_CODE_MAX_OUTPUT_TOKENS=6\n" in lines
+
+
+def test_a_shell_that_sources_the_client_lines_has_what_claude_code_needs(
+    run_program: Run, secret: Secret, tmp_path: Path
+) -> None:
+    """The lines export the variables and write the roots where the last of them says."""
+    (tmp_path / "vars").write_text(client_lines(run_program, gateway_args(secret)))
+    script = '. ./vars; env; cat "$NODE_EXTRA_CA_CERTS"'
+    shell = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "other"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    variables = dict(line.split("=", 1) for line in shell.stdout.splitlines() if "=" in line)
+
+    assert variables["ANTHROPIC_BASE_URL"] == "https://localhost:8443"
+    assert variables["ANTHROPIC_AUTH_TOKEN"] == secret("alice")
+    assert variables["ANTHROPIC_MODEL"] == "large"
+    assert "ANTHROPIC_API_KEY" not in variables, "both set make Claude Code complain"
+    assert shell.stdout.endswith("PUBLIC ROOT\nOLD ROOT\n")
 
 
 def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
