@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -152,13 +152,13 @@ class Deployment:
         """Address of the gateway."""
         return str(self.outputs()["url"])
 
-    def client(self, token: str | None = None) -> httpx.Client:
+    def client(self, token: str | None = None) -> httpx2.Client:
         """Return an HTTP client that trusts the stack's authority and shows a token."""
         outputs = self.outputs()
         headers = {"anthropic-version": "2023-06-01"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
-        return httpx.Client(
+        return httpx2.Client(
             base_url=outputs["url"],
             headers=headers,
             verify=ssl.create_default_context(cadata=outputs["caCertificate"]),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.deployment import Deployment, docker
@@ -32,14 +32,14 @@ BASH = {
 
 
 @pytest.fixture(scope="module")
-def client(gateway: Deployment) -> Iterator[httpx.Client]:
+def client(gateway: Deployment) -> Iterator[httpx2.Client]:
     """Return a client with a valid token."""
     with gateway.client(gateway.secrets["clientTokens.alice"]) as http:
         yield http
 
 
 @pytest.fixture(scope="module")
-def sdk(gateway: Deployment, client: httpx.Client) -> anthropic.Anthropic:
+def sdk(gateway: Deployment, client: httpx2.Client) -> anthropic.Anthropic:
     """Return the official SDK, pointed at the gateway."""
     return anthropic.Anthropic(
         base_url=str(client.base_url),
@@ -160,7 +160,7 @@ def test_health_needs_no_token(gateway: Deployment) -> None:
         ("GET", "/%76%31/../ui"),
     ],
 )
-def test_everything_else_is_not_there(client: httpx.Client, method: str, path: str) -> None:
+def test_everything_else_is_not_there(client: httpx2.Client, method: str, path: str) -> None:
     """A valid token opens the API and nothing behind it."""
     answer = client.request(method, path)
 
@@ -169,15 +169,15 @@ def test_everything_else_is_not_there(client: httpx.Client, method: str, path: s
     assert answer.json()["error"]["type"] == "not_found_error"
 
 
-def test_another_host_name_is_not_served(client: httpx.Client) -> None:
+def test_another_host_name_is_not_served(client: httpx2.Client) -> None:
     """Nor does a host name that is not ours reach anything."""
     assert client.get("/health", headers={"host": "elsewhere.example"}).status_code == 404
 
 
 def test_the_certificate_is_not_trusted_without_the_stacks_root(gateway: Deployment) -> None:
     """The default trust store does not know the stack's authority."""
-    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"{gateway.url}/health", verify=ssl.create_default_context(), trust_env=False)
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx2.get(f"{gateway.url}/health", verify=ssl.create_default_context(), trust_env=False)
 
 
 def test_an_address_works_where_a_name_does(gateway: Deployment) -> None:
@@ -187,7 +187,7 @@ def test_an_address_works_where_a_name_does(gateway: Deployment) -> None:
         assert stranger.get(f"{url}/health").status_code == 200
 
 
-def test_the_providers_errors_keep_their_status_and_their_delay(client: httpx.Client) -> None:
+def test_the_providers_errors_keep_their_status_and_their_delay(client: httpx2.Client) -> None:
     """A rate limit reaches the client as one, with the time to wait."""
     limited = {**REQUEST, "messages": [{"role": "user", "content": "[demo:429]"}]}
 
@@ -211,7 +211,7 @@ def test_a_stream_survives_a_silence_of_more_than_ninety_seconds(
 
 
 def test_the_access_log_names_the_client_and_holds_no_token(
-    gateway: Deployment, client: httpx.Client
+    gateway: Deployment, client: httpx2.Client
 ) -> None:
     """The audit trail says who asked, by name."""
     client.get("/v1/models")

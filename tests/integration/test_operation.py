@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.deployment import Deployment, docker
@@ -119,11 +119,11 @@ def test_a_killed_service_comes_back_with_its_configuration(
     assert docker("inspect", "--format", "{{.RestartCount}}", container).strip() == "1"
 
 
-def status_of(http: httpx.Client) -> int:
+def status_of(http: httpx2.Client) -> int:
     """Return the status of a request, 0 when there was no answer; wait a little after a failure."""
     try:
         status = http.post("/v1/messages", json=REQUEST).status_code
-    except httpx.TransportError:
+    except httpx2.TransportError:
         status = 0
     if status != 200:
         time.sleep(1)
