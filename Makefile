@@ -52,4 +52,4 @@ format: ## apply the style
 lock: ## take newer versions of the Python packages into the locks
 	$(LOCK) --upgrade requirements.in -o requirements.txt
 	$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
-	$(LOCK) --upgrade --no-annotate toolchain/go-requirements.in -o toolchain/go-requirements.txt
+	$(LOCK) --upgrade --no-annotate toolchain/uv-requirements.in -o toolchain/uv-requirements.txt

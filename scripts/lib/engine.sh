@@ -21,7 +21,7 @@ provide_engine() {
   if ! have docker || ! { [[ -n ${DOCKER_HOST:-} ]] || have dockerd; }; then
     can_install_packages || die_without_engine
     say "No Docker engine here: installing the distribution's"
-    step "Docker engine" install_packages docker.io iptables ca-certificates
+    step "Docker engine" install_packages docker.io iptables ca-certificates curl openssl
   fi
   engine_answers && return
   [[ -z ${DOCKER_HOST:-} ]] || die "the Docker engine at $DOCKER_HOST does not answer: start it," \

@@ -115,6 +115,19 @@ install_packages() {
       apt-get install -q -y --no-install-recommends "$@"
 }
 
+# Programs that bring certificates of their own shall trust what this machine trusts: where TLS is
+# inspected, nothing else works.
+trust_host_certificates() {
+  local bundle
+  for bundle in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt \
+    /etc/pki/tls/certs/ca-bundle.crt; do
+    [[ -s $bundle ]] || continue
+    export SSL_CERT_FILE=$bundle PIP_CERT=${PIP_CERT:-$bundle}
+    export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$bundle}
+    return
+  done
+}
+
 sha256() {
   if have sha256sum; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1
 }

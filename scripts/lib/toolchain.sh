@@ -19,7 +19,7 @@ readonly SCRATCH="$CACHE_DIR/tmp.$$"
 toolchain_dir() {
   local key
   key=$(cd "$TOOLCHAIN_SOURCES" &&
-    { uname -sm; find . -type f | LC_ALL=C sort | while read -r file; do
+    { uname -sm; find ./*/ -type f | LC_ALL=C sort | while read -r file; do
       printf '%s\n' "$file"
       cat "$file"
     done; } | sha256)
@@ -83,6 +83,7 @@ provide_tools() {
   lock 8 "Another bootstrap is preparing the tools: waiting for it"
   rm -rf "${CACHE_DIR:?}"/tmp.*
   mkdir -p "$SCRATCH"
+  [[ ! -x $TOOLCHAIN_DIR/plugin/pulumi-resource-docker ]] || link_plugin
   tools_ready || download_tools || build_tools
   exec 8>&-
   tools_ready || die "the tools are incomplete after all: remove $TOOLCHAIN_DIR and try again"
@@ -97,6 +98,7 @@ link_plugin() {
 # --- Pulumi's own releases -----------------------------------------------------------------------
 
 download_tools() {
+  have curl || ! can_install_packages || try_step "curl" install_packages curl || return
   if ! have curl || ! curl -sfIL --max-time "$DOWNLOAD_ANSWER_SECONDS" -o /dev/null "$RELEASES/$CHECKSUMS"; then
     say "Pulumi's downloads do not answer"
     return 1
