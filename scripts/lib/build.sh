@@ -12,8 +12,10 @@ readonly PULUMI_MODULE=github.com/pulumi/pulumi
 readonly -a COMPILER_FLAGS=("-gcflags=all=-N -l" "-gcflags=std=")
 
 build_tools() {
-  say "Building the Pulumi CLI and its Docker provider from source, once:" \
-    "about 5 minutes on 2 cores; what is built is kept if you interrupt it"
+  local what="the Pulumi CLI and its Docker provider" minutes=5
+  ! pulumi_ready || { what="the Docker provider" minutes=2; }
+  say "Building $what from source, once: about $minutes minutes on 2 idle cores, live below;" \
+    "what is built is kept if you interrupt it"
   provide_go
   export GOMODCACHE=${GOMODCACHE:-$GO_WORK/modules} GOCACHE=${GOCACHE:-$GO_WORK/build}
   export GOWORK=off CGO_ENABLED=0

@@ -32,8 +32,10 @@ provide_engine() {
 
 # An engine that runs, but not for this user, is not helped by another one.
 explain_refusal() {
+  local answer
   have docker || return 0
-  if bounded "$ENGINE_ANSWER_SECONDS" docker version 2>&1 | grep -qi 'permission denied'; then
+  answer=$(bounded "$ENGINE_ANSWER_SECONDS" docker version 2>&1) || true
+  if [[ $answer == *"permission denied"* ]]; then
     die "a Docker engine runs, but $(id -un) may not use it. Type" \
       "  sudo usermod -aG docker $(id -un)  , log in again, and repeat"
   fi
@@ -81,6 +83,10 @@ start_engine_daemon() {
     # Left behind by a daemon that was killed; another process may have its number by now.
     as_root rm -f /var/run/docker.pid
   fi
-  as_root setsid nohup bash -c "exec dockerd >>$ENGINE_LOG 2>&1 </dev/null" >/dev/null 2>&1 &
+  (
+    # For good: a lock that the daemon's parent keeps would be kept as long as the daemon runs.
+    exec 7>&- 8>&-
+    as_root setsid nohup bash -c "exec dockerd >>$ENGINE_LOG 2>&1 </dev/null" >/dev/null 2>&1
+  ) &
   disown
 }

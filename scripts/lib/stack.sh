@@ -86,6 +86,11 @@ make_stack() {
   else
     pulumi stack init "$STACK" || return
   fi
+  if config_is_encrypted && ! pulumi config --stack "$STACK" --show-secrets >/dev/null; then
+    printf 'The passphrase in %s does not open the secrets in %s: put the right one there\n' \
+      "${PULUMI_CONFIG_PASSPHRASE_FILE:-PULUMI_CONFIG_PASSPHRASE}" "$STACK_FILE"
+    return 1
+  fi
   local random
   random=$(openssl rand -hex 24) && add_secret litellmMasterKey "sk-$random" || return
   random=$(openssl rand -hex 24) && add_secret litellmSaltKey "sk-$random" || return
