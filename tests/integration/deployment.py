@@ -50,6 +50,7 @@ class Deployment:
     Attributes:
         directory: copy of the project, so that the checkout's own stacks are not touched.
         stack: unique name.
+        authority: PEM of the root that the stack began with.
         secrets: plain values by configuration path, to look for where they must not be.
         transcript: everything that pulumi printed.
     """
@@ -57,6 +58,7 @@ class Deployment:
     directory: Path
     stack: str
     environment: dict[str, str]
+    authority: str
     secrets: dict[str, str] = field(default_factory=dict)
     transcript: list[str] = field(default_factory=list)
 
@@ -77,16 +79,18 @@ class Deployment:
         }
         environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
         environment.pop("PULUMI_STACK", None)
-        deployment = cls(directory=directory, stack=stack, environment=environment)
-        deployment._configure(configuration)
+        certificate, key = authority(directory.parent)
+        deployment = cls(
+            directory=directory, stack=stack, environment=environment, authority=certificate
+        )
+        deployment._configure(configuration, key)
         return deployment
 
-    def _configure(self, configuration: Mapping[str, Any]) -> None:
-        certificate, key = authority(self.directory.parent)
+    def _configure(self, configuration: Mapping[str, Any], authority_key: str) -> None:
         dev = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
         plain = {name: value for name, value in dev.items() if "secure" not in json.dumps(value)}
         plain["llm-gateway:httpsPort"] = free_port()
-        plain["llm-gateway:caCertificate"] = certificate
+        plain["llm-gateway:caCertificate"] = self.authority
         plain["llm-gateway:images"] = {"base": rootfs()}
         plain["llm-gateway:drainSeconds"] = 60
         plain |= {f"llm-gateway:{name}": value for name, value in configuration.items()}
@@ -95,7 +99,7 @@ class Deployment:
         self.set_secret("litellmMasterKey", f"sk-{secrets.token_hex(24)}")
         self.set_secret("litellmSaltKey", f"sk-{secrets.token_hex(24)}")
         self.set_secret("clientTokens.alice", secrets.token_urlsafe(32))
-        self.set_secret("caKey", key)
+        self.set_secret("caKey", authority_key)
 
     def pulumi(
         self, *arguments: str, check: bool = True, stdin: str | None = None
@@ -154,14 +158,13 @@ class Deployment:
 
     def client(self, token: str | None = None) -> httpx2.Client:
         """Return an HTTP client that trusts the stack's authority and shows a token."""
-        outputs = self.outputs()
         headers = {"anthropic-version": "2023-06-01"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         return httpx2.Client(
-            base_url=outputs["url"],
+            base_url=self.url,
             headers=headers,
-            verify=ssl.create_default_context(cadata=outputs["caCertificate"]),
+            verify=ssl.create_default_context(cadata=self.authority),
             timeout=180,
             trust_env=False,
         )

@@ -19,7 +19,7 @@ import pytest
 from tests.integration.deployment import Deployment, docker
 
 MESSAGE = {"role": "user", "content": "Say hello."}
-REQUEST = {"model": "claude-sonnet-4-5", "max_tokens": 200, "messages": [MESSAGE]}
+REQUEST = {"model": "claude-sonnet-5", "max_tokens": 200, "messages": [MESSAGE]}
 BASH = {
     "name": "Bash",
     "description": "Runs a command.",
@@ -57,7 +57,7 @@ def test_a_json_request_is_answered_under_the_name_that_was_asked_for(
 
     assert message.content[0].type == "text"
     assert message.content[0].text
-    assert (message.model, message.stop_reason) == ("claude-sonnet-4-5", "end_turn")
+    assert (message.model, message.stop_reason) == ("claude-sonnet-5", "end_turn")
     assert message.usage.input_tokens > 0
     assert message.usage.output_tokens > 0
 
@@ -104,7 +104,7 @@ def test_a_tool_makes_the_round_trip(sdk: anthropic.Anthropic, streamed: bool) -
 
 @pytest.mark.parametrize(
     "model",
-    ["groq-gpt-oss-20b", "openai/groq-gpt-oss-20b", "claude-haiku-4-5", "claude-opus-4-1"],
+    ["groq-gpt-oss-20b", "openai/groq-gpt-oss-20b", "claude-haiku-5", "claude-opus-5"],
 )
 def test_models_pass_through_by_their_own_name_and_by_claudes(
     sdk: anthropic.Anthropic, model: str
@@ -115,7 +115,7 @@ def test_models_pass_through_by_their_own_name_and_by_claudes(
 
 def test_tokens_are_counted_and_models_listed(sdk: anthropic.Anthropic) -> None:
     """The two routes that cost nothing answer too."""
-    counted = sdk.messages.count_tokens(model="claude-sonnet-4-5", messages=[MESSAGE])
+    counted = sdk.messages.count_tokens(model="claude-sonnet-5", messages=[MESSAGE])
     listed = {model.id for model in sdk.models.list()}
 
     assert counted.input_tokens > 0
