@@ -15,6 +15,7 @@ help: ## show this list
 
 up: ## deploy the gateway, making the machine ready first, and ask it something
 	@scripts/bootstrap
+	@$(TOOLS) && python scripts/recover --stack $(LLM_GATEWAY_STACK)
 	@$(TOOLS) && pulumi up --yes --stack $(LLM_GATEWAY_STACK)
 	@$(TOOLS) && PULUMI_OPTION_STACK=$(LLM_GATEWAY_STACK) scripts/hello
 

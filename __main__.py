@@ -7,9 +7,9 @@ import sys
 import pulumi
 import pulumi_docker as docker
 
-from composition import gateway_args, images_args
 from components.gateway import Gateway
 from components.images import Images
+from composition import gateway_args, images_args
 from settings import Settings, SettingsError
 
 try:

@@ -280,4 +280,4 @@ def _tls_files(tls: InternalTls | FileTls | AcmeTls) -> dict[str, pulumi.Input[s
 
 
 def _port_suffix(args: EdgeArgs) -> str:
-    return "" if args.https_port == 443 else f":{args.https_port}"  # noqa: PLR2004
+    return "" if args.https_port == 443 else f":{args.https_port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,12 @@ class RecordingEngine(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingEngine]:
+def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     """Run the program under test against a recording engine, from the project's directory."""
     recorder = RecordingEngine()
     monkeypatch.chdir(PROJECT)
     pulumi.runtime.set_mocks(recorder, project="llm-gateway", stack="test", preview=False)
-    yield recorder
+    return recorder
 
 
 @pytest.fixture
