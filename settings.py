@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +11,12 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 import validation as rules
+from components.keys import deployment_id
+from ports import engine_is_local, port_problem
 from sections import (
     CUSTOM_PROVIDER,
     PROVIDER_EXAMPLE,
     PROVIDER_KINDS,
-    TLS_KEYS,
     Images,
     ImageSource,
     Model,
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 ValueType = Literal["string", "integer", "boolean", "array", "object"]
-PortCheck = Callable[[str, int, str, Sequence[str]], str | None]
+PortCheck = Callable[[str, int, str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,6 @@ class Settings:
             requirements = LITELLM_REQUIREMENTS.read_text(encoding="utf-8")
         except FileNotFoundError:
             requirements = ""
-        # A port on this machine says nothing about a remote engine's.
-        local = os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
         # The SDK has no public way to list keys, and unknown ones must not pass unseen.
         stored = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
         space = f"{config.name}:"
@@ -155,7 +153,7 @@ class Settings:
             stack,
             encrypted={k for k in KEYS if runtime_config.is_config_secret(config.full_key(k))},
             litellm_requirements=requirements,
-            port_check=rules.port_problem if local else None,
+            port_check=port_problem if engine_is_local() else None,
         )
 
     @classmethod
@@ -175,7 +173,7 @@ class Settings:
             stack: The stack's name; `dev` is held to softer rules for images.
             litellm_requirements: The text of the lock that LiteLLM's image is built from.
             encrypted: The keys that are stored encrypted; `None` when that is not known.
-            port_check: Judges the port, as `validation.port_problem` does; `None` to leave it.
+            port_check: Judges the port, as `ports.port_problem` does; `None` to leave it.
 
         """
         problems: list[str] = []
@@ -209,7 +207,7 @@ class Settings:
         https_port = _number(at["httpsPort"], 1, 65535)
         tls, tls_key, ca_key = read_tls(at, hostnames)
         if port_check and bind_address and https_port:
-            _check_port(at, port_check, bind_address, https_port, hostnames)
+            _check_port(at, port_check, bind_address, https_port, deployment_id(salt))
 
         log_level = at["logLevel"].choice(LOG_LEVELS)
         if log_level == "detailed_debug":
@@ -294,16 +292,11 @@ def _check_port(
     check: PortCheck,
     bind_address: str,
     https_port: int,
-    hostnames: Sequence[str],
+    deployment: str,
 ) -> None:
-    # Whatever mode is asked for now, the gateway that runs may still show the former one's.
-    texts = (at["caCertificate"].value, at["tls"].fields(*TLS_KEYS)["certificate"].value)
-    trusted = "".join(
-        c for text in texts if isinstance(text, str) for c in rules.certificates(text)
-    )
-    if problem := check(bind_address, 0, trusted, hostnames):
+    if problem := check(bind_address, 0, deployment):
         at["bindAddress"].fail(problem, "127.0.0.1")
-    elif problem := check(bind_address, https_port, trusted, hostnames):
+    elif problem := check(bind_address, https_port, deployment):
         at["httpsPort"].fail(problem, str(https_port % 65535 + 1))
 
 

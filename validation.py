@@ -6,13 +6,11 @@ Nothing here knows the gateway's keys; `settings` says which rule each of them m
 from __future__ import annotations
 
 import difflib
-import errno
 import ipaddress
 import itertools
 import json
 import re
 import shlex
-import socket
 import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -382,60 +380,3 @@ def release(text: str) -> tuple[int, int, int, int] | None:
         return None
     preview = re.match(r"[-.+]?(rc|dev|nightly|a[0-9l]|b[0-9e])", match[4] or "")
     return int(match[1]), int(match[2]), int(match[3]), 0 if preview else 1
-
-
-PORT_TIMEOUT_SECONDS = 1.0
-
-
-def port_problem(
-    bind_address: str, port: int, trusted: str, server_names: Sequence[str]
-) -> str | None:
-    """Say why the gateway could not listen there, or `None`.
-
-    A port held by this gateway itself is no problem: it shows a certificate that verifies against
-    `trusted` (a PEM bundle, may be empty), or one for `server_names` that the system's store
-    trusts. Port 0 asks about the address alone.
-    """
-    family = socket.AF_INET6 if ":" in bind_address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((bind_address, port))
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                return f"{bind_address} is not an address of this machine"
-            # Lacking the right to bind a low port says nothing about the engine, which has it.
-            if error.errno != errno.EADDRINUSE:
-                return None
-        else:
-            return None
-    if _is_ours(bind_address, port, trusted, server_names):
-        return None
-    return f"{port} is in use on {bind_address} by something other than this gateway"
-
-
-def _is_ours(bind_address: str, port: int, trusted: str, server_names: Sequence[str]) -> bool:
-    public = ssl.create_default_context()
-    tries: list[tuple[ssl.SSLContext, str | None]] = [(public, name) for name in server_names[:2]]
-    if trusted:
-        own = ssl.create_default_context(cadata=trusted)
-        # The running gateway may still answer to the names it had before this change, and a
-        # certificate given as a file is trusted by itself, without its issuer.
-        own.check_hostname = False
-        own.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        own.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        # Without a name at last: Caddy refuses a handshake for a name that it does not serve.
-        tries = [(own, name) for name in (*server_names[:2], "localhost", None)] + tries
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)
-    for context, name in tries:
-        try:
-            with (
-                socket.create_connection((target, port), timeout=PORT_TIMEOUT_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=name),
-            ):
-                return True
-        except (ssl.SSLError, ConnectionResetError):
-            continue
-        except OSError:
-            return False
-    return False

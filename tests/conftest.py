@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 from collections.abc import Callable
@@ -63,6 +64,8 @@ class RecordingEngine(pulumi.runtime.Mocks):
 def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     """Run the program under test against a recording engine, from the project's directory."""
     recorder = RecordingEngine()
+    # Pulumi wants a current event loop, and `asyncio.run` of an earlier test leaves none.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     monkeypatch.chdir(PROJECT)
     pulumi.runtime.set_mocks(recorder, project="llm-gateway", stack="test", preview=False)
     return recorder

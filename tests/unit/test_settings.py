@@ -7,10 +7,11 @@ import json
 import re
 import secrets
 import socket
-import ssl
+import socketserver
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ import pulumi
 import pytest
 
 import settings as settings_module
+from components.keys import DEPLOYMENT_LABEL, deployment_id
+from ports import port_problem
 from settings import Settings, SettingsError
-from validation import port_problem
 
 Config = dict[str, Any]
 Change = Callable[[Config], object]
@@ -964,101 +966,87 @@ def test_the_running_program_reads_the_engines_configuration(
     assert isinstance(caught.value, pulumi.RunError)
 
 
-@dataclass
-class Listener:
-    """A server on a free port of the loopback; `with_tls` makes it speak TLS."""
+@contextmanager
+def listening() -> Iterator[int]:
+    """Hold a free port of the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
 
-    chain: Path | None = None
-    key: Path | None = None
 
-    def __enter__(self) -> int:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        port: int = self._socket.getsockname()[1]
-        return port
+class Engine(socketserver.ThreadingUnixStreamServer):
+    """A stand-in for the engine's socket: it lists one container, whatever it is asked for."""
 
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
+    def __init__(self, path: Path, labels: dict[str, str]) -> None:
+        self.containers = json.dumps([{"Names": ["/their-edge"], "Labels": labels}]).encode()
+        super().__init__(str(path), EngineHandler)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                self._answer(connection)
 
-    def _answer(self, connection: socket.socket) -> None:
-        if self.chain is None:
-            connection.sendall(b"220 something else\r\n")
-            return
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.chain, self.key)
-        try:
-            context.wrap_socket(connection, server_side=True).close()
-        except (ssl.SSLError, ConnectionError):
-            return
+class EngineHandler(socketserver.StreamRequestHandler):
+    """Answers one request."""
+
+    def handle(self) -> None:
+        """Send the list."""
+        while self.rfile.readline().strip():
+            pass
+        body = self.server.containers  # type: ignore[attr-defined]
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+@pytest.fixture
+def engine_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that puts an engine with one labelled container in place."""
+    with ExitStack() as stack:
+
+        def start(labels: dict[str, str]) -> None:
+            engine = stack.enter_context(Engine(tmp_path / "engine.sock", labels))
+            stack.callback(engine.shutdown)
+            threading.Thread(target=engine.serve_forever, daemon=True).start()
+            monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
+
+        yield start
 
 
 def test_a_free_port_is_no_problem() -> None:
     """Nothing listens, so the gateway can."""
-    with Listener() as port:
+    with listening() as port:
         pass
 
-    assert port_problem("127.0.0.1", port, "", ["localhost"]) is None
+    assert port_problem("127.0.0.1", port, "deployment") is None
 
 
-def test_a_port_held_by_something_else_is_reported(config: Config) -> None:
-    """A server that speaks no TLS is not the gateway, and the report offers another port."""
-    with Listener() as port:
+def test_a_port_held_by_a_program_is_reported(
+    config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No container publishes it, so it is somebody else's, and the report offers another port."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    with listening() as port:
         config["httpsPort"] = port
         (line,) = problems(config, port_check=port_problem)
 
-    assert f"llm-gateway:httpsPort: {port} is in use on 127.0.0.1" in line
+    assert f"llm-gateway:httpsPort: {port} is in use on 127.0.0.1 by something other" in line
     assert re.search(r"run: pulumi config set httpsPort \d+$", line)
 
 
-def test_a_port_held_by_this_gateway_is_no_problem(config: Config, authority: Authority) -> None:
-    """An update finds its own edge on the port, by the authority in the configuration."""
-    with Listener(authority.server_chain, authority.server_key) as port:
+def test_a_port_held_by_this_gateway_is_no_problem(
+    config: Config, engine_with: Callable[..., None]
+) -> None:
+    """An update finds its own edge on the port, configured or not, by the deployment's label."""
+    engine_with({DEPLOYMENT_LABEL: deployment_id(config["litellmSaltKey"])})
+    with listening() as port:
         config["httpsPort"] = port
 
         assert port == parse(config, port_check=port_problem).https_port
 
 
-def test_a_port_held_by_another_gateway_is_reported(
-    config: Config, other_authority: Authority
+def test_a_port_held_by_another_gateway_is_reported_with_its_container(
+    config: Config, engine_with: Callable[..., None]
 ) -> None:
-    """A certificate from an authority of someone else's does not pass."""
-    with Listener(other_authority.server_chain, other_authority.server_key) as port:
+    """A deployment with another salt key is another gateway, whatever its stack is called."""
+    engine_with({DEPLOYMENT_LABEL: deployment_id("another salt key")})
+    with listening() as port:
         config["httpsPort"] = port
 
-        assert (
-            "by something other than this gateway" in problems(config, port_check=port_problem)[0]
-        )
-
-
-def test_a_replaced_authority_still_knows_the_running_gateway(
-    config: Config, authority: Authority, other_authority: Authority
-) -> None:
-    """With the former certificate kept in the bundle, the rotation passes the port check."""
-    config["caCertificate"] = authority.certificate + other_authority.certificate
-    with Listener(other_authority.server_chain, other_authority.server_key) as port:
-        config["httpsPort"] = port
-
-        assert port == parse(config, port_check=port_problem).https_port
-
-
-def test_a_certificate_given_as_a_file_is_recognised(authority: Authority) -> None:
-    """In files mode the leaf itself is trusted, its issuer need not be there."""
-    chain = authority.server_chain.read_text()
-    with Listener(authority.server_chain, authority.server_key) as port:
-        assert port_problem("127.0.0.1", port, chain, ["localhost"]) is None
-        assert port_problem("0.0.0.0", port, chain, ["gateway.test.org"]) is None
+        assert "by container their-edge" in problems(config, port_check=port_problem)[0]
 
 
 def test_an_address_of_another_machine_is_reported(config: Config) -> None:
