@@ -6,9 +6,11 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +137,36 @@ class Deployment:
     def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Deploy, showing the difference as a careful operator would."""
         return self.pulumi("up", "--yes", "--skip-preview", "--diff", *arguments, check=check)
+
+    def kill_up(self, when: str) -> None:
+        """Start a deployment and kill it with its provider once it prints *when*."""
+        with subprocess.Popen(
+            ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview"],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            seen = any(when in line for line in process.stdout)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert seen, f"the deployment ended before it printed {when!r}"
+
+    def recover(self) -> str:
+        """Clean up after a killed deployment, as `make up` does, and return what it said."""
+        finished = subprocess.run(
+            [sys.executable, "scripts/recover", "--stack", self.stack],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stderr
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, secrets in clear."""

@@ -140,6 +140,23 @@ def status_of(http: httpx2.Client) -> int:
         return 0
 
 
+def test_a_killed_deployment_is_finished_by_the_next(gateway: Deployment) -> None:
+    """The old generation serves meanwhile, and nothing of the killed one is left over."""
+    gateway.set_secret("litellmMasterKey", f"sk-{secrets.token_hex(24)}")
+
+    gateway.kill_up("Container gateway-litellm creating")
+    meanwhile = answers(gateway)
+    said = gateway.recover()
+    gateway.up()
+    label = f"label=llm-gateway.stack={gateway.stack}"
+    present = docker("ps", "--all", "--quiet", "--no-trunc", "--filter", label).split()
+
+    assert meanwhile == 200
+    assert "releasing the lock" in said
+    assert answers(gateway) == 200
+    assert set(present) == set(gateway.resources("Container").values())
+
+
 def test_a_provider_key_replaces_the_demo_upstream(gateway: Deployment) -> None:
     """`up` says which provider answers from now on, and the demo is gone."""
     gateway.set_secret("providerKeys.groq", f"gsk_{secrets.token_hex(24)}")
