@@ -392,11 +392,17 @@ def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
                     fallbacks=["b"],
                 ),
                 Deployment(name="b", litellm_model="azure/b", api_version="2026-01-01"),
+                Deployment(name="c", litellm_model="openai/c", api_base="http://vllm.test/v1"),
             ]
         )
     )
 
-    assert [entry["model_name"] for entry in config["model_list"]] == ['odd "name": {x}', "b"]
+    assert [entry["model_name"] for entry in config["model_list"]] == ['odd "name": {x}', "b", "c"]
+    assert config["model_list"][2]["litellm_params"] == {
+        "model": "openai/c",
+        "api_key": "none",
+        "api_base": "http://vllm.test/v1",
+    }
     assert config["model_list"][0]["litellm_params"] == {
         "model": "groq/a",
         "api_key": "os.environ/GROQ_API_KEY",
