@@ -411,7 +411,9 @@ def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
     }
     assert config["model_list"][0]["model_info"]["max_input_tokens"] == 131072
     assert config["router_settings"]["fallbacks"] == [{'odd "name": {x}': ["b"]}]
-    assert config["general_settings"] == {"master_key": "os.environ/LITELLM_MASTER_KEY"}
+    assert config["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"
+    assert config["litellm_settings"]["drop_params"] is True
+    assert config["litellm_settings"]["telemetry"] is False
 
 
 @pytest.mark.parametrize("hostile", ["it's", 'a"b', "a$(id)b", "a`id`b", "a\\b", "a b", "a;b"])
