@@ -6,7 +6,7 @@ SHELL := bash
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
 PACKAGES := images/claude-code-proxy images/demo-upstream
-SHELL_SCRIPTS := scripts/bootstrap scripts/rootfs .ci/run images/base/collect images/seed/seed
+SHELL_SCRIPTS := scripts/bootstrap scripts/rootfs .ci/run images/base/collect
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 
