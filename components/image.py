@@ -126,13 +126,21 @@ class Image(pulumi.ComponentResource):
             triggers={"content": digest},
             # Deleting by name would take the tag from the image that replaces this one.
             keep_locally=True,
-            opts=pulumi.ResourceOptions(parent=self, hide_diffs=["build"]),
+            opts=pulumi.ResourceOptions.merge(
+                _image_options(self), pulumi.ResourceOptions(hide_diffs=["build"])
+            ),
         )
         self.image_id = image.image_id
 
     def _pull(self, name: str, ref: str) -> None:
         self.ref = self.version = ref
         image = docker.RemoteImage(
-            f"{name}-pull", name=ref, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
+            f"{name}-pull", name=ref, keep_locally=True, opts=_image_options(self)
         )
         self.image_id = image.image_id
+
+
+def _image_options(parent: pulumi.Resource) -> pulumi.ResourceOptions:
+    # A resource with a name of its own is deleted before it is replaced, and the running container
+    # with it, because that depends on the image: a build that fails would be an outage.
+    return pulumi.ResourceOptions(parent=parent, delete_before_replace=False)

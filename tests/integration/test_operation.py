@@ -91,6 +91,7 @@ def test_an_image_that_does_not_build_changes_nothing(gateway: Deployment) -> No
     """The failing build is named and the running proxy stays."""
     dockerfile = gateway.directory / "images" / "claude-code-proxy" / "Dockerfile"
     good = dockerfile.read_text()
+    before = gateway.resources("Container")
     dockerfile.write_text(good + "RUN echo this-build-fails && false\n")
 
     failed = gateway.up(check=False)
@@ -99,8 +100,8 @@ def test_an_image_that_does_not_build_changes_nothing(gateway: Deployment) -> No
     assert failed.returncode != 0
     assert "this-build-fails" in failed.stdout or "images-claude-code-proxy" in failed.stdout
     assert answers(gateway) == 200
-    gateway.up()
-    assert answers(gateway) == 200
+    gateway.pulumi("preview", "--expect-no-changes")
+    assert gateway.resources("Container") == before
 
 
 @pytest.mark.parametrize("service", ["gateway-edge", "gateway-proxy", "gateway-litellm"])
