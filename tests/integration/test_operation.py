@@ -210,6 +210,6 @@ def test_destroy_leaves_nothing_behind(gateway: Deployment) -> None:
     for kind, noun in kinds.items():
         assert made[kind], f"the stack had no {noun}"
         for identifier in made[kind]:
-            left = docker(noun, "inspect", identifier, check=False)
-            assert "No such" in left or "not found" in left
+            left = docker(noun, "inspect", identifier, check=False).lower()
+            assert "no such" in left or "not found" in left
     assert gateway.resources("Container") == {}
