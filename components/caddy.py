@@ -12,7 +12,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.rendering import render
-from components.service import HealthCheck, Limits, Port, Service, ServiceArgs
+from components.service import HealthCheck, Limits, Port, Service, ServiceArgs, standard_level
 
 HTTPS_PORT = 8443
 LIVE_PORT = 2019
@@ -227,7 +227,8 @@ def render_caddyfile(args: EdgeArgs) -> str:
             "hostnames": args.hostnames,
             "https_port": HTTPS_PORT,
             "live_port": LIVE_PORT,
-            "log_level": "DEBUG" if "debug" in args.log_level else args.log_level.upper(),
+            # Caddy knows warnings by this name only and refuses the other.
+            "log_level": standard_level(args.log_level).replace("WARNING", "WARN"),
             "health_path": "/health" if args.route == "proxy" else "/health/liveliness",
         },
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe
+from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe, standard_level
 
 PORT = 8082
 DEFAULT_COMMAND = ("claude-code-proxy",)
@@ -110,5 +110,5 @@ def _environment(args: ClaudeCodeProxyArgs) -> dict[str, pulumi.Input[str]]:
         "MAX_TOKENS_LIMIT": str(max(args.max_output_tokens.values(), default=65536)),
         "REQUEST_TIMEOUT": str(args.request_timeout_seconds),
         "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
-        "LOG_LEVEL": "DEBUG" if args.log_level == "detailed_debug" else args.log_level.upper(),
+        "LOG_LEVEL": standard_level(args.log_level),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.rendering import render_yaml
-from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe
+from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe, standard_level
 
 PORT = 4000
 CONFIG_FILE = "litellm_config.yaml"
@@ -139,12 +139,11 @@ def _command(log_level: str) -> list[str]:
 
 
 def _environment(args: LiteLLMArgs) -> dict[str, str]:
-    level = "DEBUG" if args.log_level == "detailed_debug" else args.log_level.upper()
     return {
         "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
         "HOME": "/tmp",  # noqa: S108 - the only writable place
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "LITELLM_LOG": level,
+        "LITELLM_LOG": standard_level(args.log_level),
         "LITELLM_MODE": "PRODUCTION",
         "NO_DOCS": "True",
         "NO_REDOC": "True",

@@ -122,6 +122,11 @@ def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
     )
 
 
+def standard_level(log_level: str) -> str:
+    """Return a log level by its common name; detailed_debug is LiteLLM's own way of debug."""
+    return "DEBUG" if log_level == "detailed_debug" else log_level.upper()
+
+
 def http_probe(port: int, path: str) -> list[str]:
     """Return a health check that works in every image that has python3, with curl or without.
 

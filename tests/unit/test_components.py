@@ -315,6 +315,28 @@ def test_the_litellm_route_leaves_the_proxy_out(run_program: Run, secret: Secret
 
 
 @pytest.mark.parametrize(
+    ("level", "common", "caddys"),
+    [
+        ("error", "ERROR", "ERROR"),
+        ("warning", "WARNING", "WARN"),
+        ("info", "INFO", "INFO"),
+        ("debug", "DEBUG", "DEBUG"),
+        ("detailed_debug", "DEBUG", "DEBUG"),
+    ],
+)
+def test_every_service_gets_the_log_level_by_a_name_that_it_knows(
+    level: str, common: str, caddys: str, run_program: Run, secret: Secret
+) -> None:
+    """One setting serves three programs, of which Caddy refuses a name that it does not know."""
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, log_level=level)))
+    options = uploads(engine, "gw-edge-config")["Caddyfile"].partition("log default {")[2]
+
+    assert environment(engine.named("gw-litellm"))["LITELLM_LOG"] == common
+    assert environment(engine.named("gw-proxy"))["LOG_LEVEL"] == common
+    assert options.split()[:2] == ["level", caddys]
+
+
+@pytest.mark.parametrize(
     ("tls", "present", "absent"),
     [
         (AcmeTls(email="ops@example.com"), "email ops@example.com", "tls.crt"),
