@@ -260,7 +260,7 @@ def test_an_image_in_a_result_follows_in_a_user_message() -> None:
 
 
 def test_tools_become_functions_and_server_tools_are_dropped() -> None:
-    """Only a tool with a schema can be called by another model."""
+    """What Anthropic's servers run, no other model's API can offer."""
     chat = _translate(tools=[TOOL, {"type": "web_search_20250305", "name": "web_search"}]).body
 
     assert chat["tools"] == [

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from claude_code_proxy import client_tools
 from claude_code_proxy.errors import ApiError, invalid_request
 from claude_code_proxy.settings import Settings
 
@@ -530,16 +531,21 @@ def _add_tools(body: Json, chat: Json, tool_names: dict[str, str]) -> None:
         if not isinstance(tool, dict):
             raise invalid_request(path, "Input should be an object")
         schema = _object(tool, "input_schema", path)
+        known = None
         if schema is None and tool.get("type") not in (None, "custom"):
-            # One of Anthropic's own tools: no other model can run it.
-            names.add(str(tool.get("name") or tool.get("type")))
-            continue
+            known = client_tools.as_function(tool)
+            if known is None:
+                # Run by Anthropic's servers: no other model's API can offer it.
+                names.add(str(tool.get("name") or tool.get("type")))
+                continue
         name = _text(tool, "name", path, non_empty=True)
         names.add(name)
-        if schema is None:
-            raise invalid_request(f"{path}.input_schema", "Field required")
         function: Json = {"name": _short_name(name, tool_names), "parameters": schema}
-        if tool.get("description") is not None:
+        if known is not None:
+            function["description"], function["parameters"] = known
+        elif schema is None:
+            raise invalid_request(f"{path}.input_schema", "Field required")
+        elif tool.get("description") is not None:
             function["description"] = _text(tool, "description", path)
         tools.append({"type": "function", "function": function})
     choice = _object(body, "tool_choice", "")
