@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from stand_in import StandIn
 
 from claude_code_proxy.logs import Log
+from claude_code_proxy.metrics import Metrics
 from claude_code_proxy.server import Proxy
 from claude_code_proxy.settings import Settings
 from claude_code_proxy.upstream import Upstream
@@ -53,7 +54,7 @@ async def running_proxy(settings: Settings) -> AsyncIterator[RunningProxy]:
     """Serve on a free port for as long as the block lasts."""
     log = io.BytesIO()
     upstream = Upstream(settings)
-    proxy = Proxy(settings, upstream, Log("DEBUG", log))
+    proxy = Proxy(settings, upstream, Log("DEBUG", log), Metrics())
     server = web.Server(proxy.handle, handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()

@@ -169,3 +169,84 @@ async def test_the_drain_has_an_end(upstream: StandIn) -> None:
 
     assert stopped["finished"] is False
     assert code == 0
+
+
+async def _metric(command: Command, http: aiohttp.ClientSession, name: str) -> float:
+    headers = {"x-api-key": command.key}
+    async with http.get(command.url + "/metrics", headers=headers) as reply:
+        text = await reply.text()
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_workers_share_the_port_and_add_up_their_metrics(upstream: StandIn) -> None:
+    """Whichever of them is asked."""
+    async with _running(upstream, WORKERS="3") as command:
+        for _ in range(2):
+            await command.wait_for("listening")
+        for _ in range(20):
+            # A connection of its own for each, so that every worker may get some.
+            async with aiohttp.ClientSession() as http, command.post(http, streamed=False) as reply:
+                assert reply.status == 200
+        async with aiohttp.ClientSession() as http:
+            counted = await _metric(command, http, "claude_code_proxy_requests_total")
+        command.process.send_signal(signal.SIGTERM)
+        code = await asyncio.wait_for(command.process.wait(), 30)
+
+    assert counted == 20
+    assert code == 0
+
+
+async def test_a_worker_that_dies_is_replaced(upstream: StandIn) -> None:
+    """And its death is logged."""
+    async with _running(upstream, WORKERS="2") as command:
+        await command.wait_for("listening")
+        victim = _children(command.process.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        died = await command.wait_for("worker_died")
+        await command.wait_for("listening")
+        alive = _children(command.process.pid)
+        async with aiohttp.ClientSession() as http, command.post(http, streamed=False) as reply:
+            assert reply.status == 200
+
+    assert (died["worker"], died["code"]) == (victim, -signal.SIGKILL)
+    assert len(alive) == 2
+    assert victim not in alive
+
+
+async def test_workers_drain_too(upstream: StandIn) -> None:
+    """A stream in each of them runs to its end; the signal reaches all."""
+    release = asyncio.Event()
+    upstream.script = stream(
+        wire(chunk(content="a"), done=False), release, wire(chunk(content="b"), chunk("stop"))
+    )
+    async with _running(upstream, WORKERS="2") as command, aiohttp.ClientSession() as http:
+        await command.wait_for("listening")
+        replies = await asyncio.gather(*[command.post(http, streamed=True) for _ in range(8)])
+        for reply in replies:
+            await reply.content.readuntil(b"content_block_delta")
+        command.process.send_signal(signal.SIGTERM)
+        for _ in range(2):
+            await command.wait_for("draining")
+        async with aiohttp.ClientSession() as other:
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await command.post(other, streamed=True)
+        release.set()
+        texts = await asyncio.gather(*[reply.text() for reply in replies])
+        code = await asyncio.wait_for(command.process.wait(), 30)
+
+    assert all(text.rstrip().endswith('{"type":"message_stop"}') for text in texts)
+    assert code == 0
+
+
+async def test_workers_do_not_outlive_their_parent(upstream: StandIn) -> None:
+    """However it went: the port is free again."""
+    async with _running(upstream, WORKERS="2") as command:
+        await command.wait_for("listening")
+        command.process.kill()
+        await command.process.wait()
+        for _ in range(2):
+            await command.wait_for("stopped")

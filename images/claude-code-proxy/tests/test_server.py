@@ -9,6 +9,7 @@ import secrets
 import struct
 from typing import Any
 
+import anthropic
 import pytest
 from conftest import RunningProxy, StartProxy
 from stand_in import StandIn, failure
@@ -59,6 +60,25 @@ async def test_the_model_list_has_anthropics_shape(proxy: RunningProxy) -> None:
     assert [model.id for model in page.data] == ["middle", "small"]
     assert page.has_more is True
     assert page.data[0].created_at.year == 2023
+
+
+@pytest.mark.parametrize(
+    ("name", "created"),
+    [("groq-gpt-oss-20b", 2023), ("openai/middle", 2023), ("claude-opus-9-20270101", 2023)],
+)
+async def test_a_model_is_told_by_the_name_that_a_request_may_use(
+    proxy: RunningProxy, name: str, created: int
+) -> None:
+    """The upstream's own, the same behind `openai/`, and Claude's."""
+    model = await proxy.client.models.retrieve(name)
+
+    assert (model.id, model.type, model.created_at.year) == (name, "model", created)
+
+
+async def test_an_unknown_model_is_not_found(proxy: RunningProxy) -> None:
+    """With Anthropic's error."""
+    with pytest.raises(anthropic.NotFoundError, match="model: nobody"):
+        await proxy.client.models.retrieve("nobody")
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "after_id=nobody"])
@@ -119,7 +139,9 @@ async def test_each_way_to_show_a_key_works(start_proxy: StartProxy, way: str) -
 
 
 @pytest.mark.parametrize("way", ["x-api-key", "Bearer", "Basic", ""])
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/models"])
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/metrics"]
+)
 async def test_a_wrong_key_is_refused(
     proxy: RunningProxy, upstream: StandIn, way: str, path: str
 ) -> None:

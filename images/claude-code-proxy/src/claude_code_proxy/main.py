@@ -1,22 +1,20 @@
-"""The command `claude-code-proxy`: start, serve, drain, stop."""
+"""The command `claude-code-proxy`: read the environment, listen, run the workers."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
-import signal
+import socket
 import sys
-
-import uvloop
-from aiohttp import web
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 from claude_code_proxy import __version__
 from claude_code_proxy.logs import LibraryHandler, Log
-from claude_code_proxy.server import Proxy
 from claude_code_proxy.settings import Settings, SettingsError
-from claude_code_proxy.upstream import Upstream
+from claude_code_proxy.workers import Workers
 
 _USAGE = """\
 Serves Anthropic's Messages API from an OpenAI-compatible upstream.
@@ -36,11 +34,11 @@ models:
   MAX_TOKENS_LIMIT, MIN_TOKENS_LIMIT, MODEL_MAX_OUTPUT_TOKENS
   REASONING_EFFORT_MODELS, SHOW_REASONING, MODELS_CACHE_SECONDS
 server:
-  HOST, PORT, LOG_LEVEL, GRACEFUL_SHUTDOWN_TIMEOUT, MAX_REQUEST_BYTES, PING_SECONDS
+  HOST, PORT, WORKERS, LOG_LEVEL, GRACEFUL_SHUTDOWN_TIMEOUT, MAX_REQUEST_BYTES, PING_SECONDS
 """
-# What a cancelled request gets to close its upstream connection before the process ends.
-_CANCEL_GRACE = 2.0
 _LISTEN_BACKLOG = 1024
+# Read by prometheus_client when it is imported: workers keep their values there, to be added up.
+_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def main() -> None:
@@ -62,41 +60,48 @@ def main() -> None:
     logging.basicConfig(handlers=[LibraryHandler(log)], level=logging.WARNING)
     for warning in settings.warnings:
         log.write("WARNING", "settings", message=warning)
-    sys.exit(uvloop.run(serve(settings, log)))
-
-
-async def serve(settings: Settings, log: Log) -> int:
-    """Serve until SIGTERM or SIGINT, finish what is open, and return the exit code."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    upstream = Upstream(settings)
-    proxy = Proxy(settings, upstream, log)
-    server = web.Server(proxy.handle, handler_cancellation=True, access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=_CANCEL_GRACE)
     try:
-        await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=_LISTEN_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            problem = f"HOST, PORT: cannot listen on {settings.host}:{settings.port}"
-            reason = error.strerror or type(error).__name__
-            print(f"claude-code-proxy: {problem} ({reason}): set another one", file=sys.stderr)
-            return 2
-        proxy.catalog.prefetch()
-        log.write("INFO", "listening", host=settings.host, port=site.port, version=__version__)
-        await stop.wait()
-        await site.stop()
-        # Requests that are already in the socket's buffer still become open ones.
-        await asyncio.sleep(0)
-        server.pre_shutdown()
-        log.write("INFO", "draining", timeout_s=settings.shutdown_timeout)
-        finished = await proxy.wait_idle(settings.shutdown_timeout)
-        log.write("INFO" if finished else "WARNING", "stopped", finished=finished)
-        return 0
-    finally:
-        await runner.cleanup()
-        await proxy.catalog.close()
-        await upstream.close()
+        listeners = _listen(settings.host, settings.port)
+    except OSError as error:
+        problem = f"HOST, PORT: cannot listen on {settings.host}:{settings.port}"
+        reason = error.strerror or type(error).__name__
+        print(f"claude-code-proxy: {problem} ({reason}): set another one", file=sys.stderr)
+        sys.exit(2)
+    with _shared_metrics(settings.workers):
+        sys.exit(_run(settings, log, listeners))
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return [
+        socket.create_server(address, family=family, backlog=_LISTEN_BACKLOG)
+        for family, _, _, _, address in found
+    ]
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Give several workers a place where each one's values can be read by the others."""
+    os.environ.pop(_METRICS_DIRECTORY, None)
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="claude-code-proxy-") as directory:
+        os.environ[_METRICS_DIRECTORY] = directory
+        yield
+
+
+def _run(settings: Settings, log: Log, listeners: list[socket.socket]) -> int:
+    # Not before `_shared_metrics`.
+    from claude_code_proxy.metrics import forget_worker
+    from claude_code_proxy.serving import serve
+
+    if settings.workers == 1:
+        return serve(settings, log, listeners)
+    return Workers(
+        settings.workers,
+        listeners,
+        lambda parent_lives: serve(settings, log, listeners, parent_lives),
+        forget_worker,
+        log,
+    ).run()

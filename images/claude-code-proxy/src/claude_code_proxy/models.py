@@ -75,6 +75,19 @@ class ModelCatalog:
             await self._refreshed()
         return self._served(name) or settings.big_model
 
+    async def entry(self, name: str, settings: Settings) -> dict[str, Any] | None:
+        """Return the list's entry for a name that is served as such or as one of Claude's tiers.
+
+        Raises:
+            ApiError: The upstream fails and no list was ever had.
+        """
+        entries = await self.entries()
+        wanted = self._served(name) or tier_model(name, settings)
+        for entry in entries:
+            if entry["id"] == wanted:
+                return {**entry, "id": name}
+        return None
+
     def prefetch(self) -> None:
         """Refresh the list in the background, unless that was tried a moment ago."""
         if time.monotonic() - self._attempted > _REFRESH_PAUSE:

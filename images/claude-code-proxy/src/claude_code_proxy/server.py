@@ -20,6 +20,7 @@ from claude_code_proxy import request as chat_request
 from claude_code_proxy import response as chat_response
 from claude_code_proxy.errors import ApiError, bad_gateway, invalid_request
 from claude_code_proxy.logs import Log, where
+from claude_code_proxy.metrics import CONTENT_TYPE, Metrics
 from claude_code_proxy.models import ModelCatalog
 from claude_code_proxy.response import Usage
 from claude_code_proxy.settings import Settings
@@ -31,7 +32,9 @@ from claude_code_proxy.upstream import Upstream
 CUSTOMER_HEADER = "x-litellm-customer-id"
 # Docker's and Kubernetes' checks come every few seconds and each would ask the upstream.
 _READY_MAX_AGE = 2.0
+_MODELS_ROUTE, _MODEL_ROUTE = "/v1/models", "/v1/models/{model}"
 _MODELS_PAGE, _MODELS_PAGE_LIMIT = 20, 1000
+_SHOWN_NAME = 64
 # Only in the log: no client is left to see it.
 _CLIENT_CLOSED = 499
 # In place of the HTTP library's name and version.
@@ -44,14 +47,16 @@ class Exchange:
 
     Attributes:
         http: The request.
+        route: Its route, or `other`.
         id: The id that the client gets in the `request-id` header.
         fields: What the log line says about it.
     """
 
-    __slots__ = ("fields", "http", "id", "response", "started")
+    __slots__ = ("fields", "http", "id", "response", "route", "started")
 
-    def __init__(self, http: web.BaseRequest) -> None:
+    def __init__(self, http: web.BaseRequest, route: str) -> None:
         self.http = http
+        self.route = route
         self.id = f"req_{uuid.uuid4().hex}"
         self.fields: dict[str, Any] = {}
         self.response: web.StreamResponse | None = None
@@ -79,12 +84,14 @@ class Proxy:
         settings: How to.
         upstream: Where the answers come from.
         log: Gets one line for each request.
+        metrics: Counts them.
     """
 
-    def __init__(self, settings: Settings, upstream: Upstream, log: Log) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream, log: Log, metrics: Metrics) -> None:
         self._settings = settings
         self._upstream = upstream
         self._log = log
+        self._metrics = metrics
         self.catalog = ModelCatalog(upstream.models, settings.models_ttl)
         self._key_digests = [_digest(key) for key in settings.client_keys]
         self._public: dict[str, dict[str, Handler]] = {
@@ -95,16 +102,21 @@ class Proxy:
         self._private: dict[str, dict[str, Handler]] = {
             "/v1/messages": {"POST": self._messages},
             "/v1/messages/count_tokens": {"POST": self._count_tokens},
-            "/v1/models": {"GET": self._models},
+            _MODELS_ROUTE: {"GET": self._models},
+            _MODEL_ROUTE: {"GET": self._model},
+            "/metrics": {"GET": self._show_metrics},
         }
+        # Asked every few seconds by machines.
+        self._quiet = {*self._public, "/metrics"}
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure becomes an error in Anthropic's shape."""
-        exchange = Exchange(http)
+        exchange = Exchange(http, self._route_name(http.path))
         self._open += 1
+        self._metrics.opened()
         self._idle.clear()
         response: web.StreamResponse | None = None
         try:
@@ -116,7 +128,7 @@ class Proxy:
             self._open -= 1
             if not self._open:
                 self._idle.set()
-            self._log_request(exchange, response)
+            self._record(exchange, response)
         return response
 
     async def wait_idle(self, seconds: float) -> bool:
@@ -153,13 +165,19 @@ class Proxy:
             return exchange.response
         return exchange.json(failure.body(exchange.id), failure.status, failure.headers)
 
+    def _route_name(self, path: str) -> str:
+        """Return the route of a path: one of a few, whatever strangers ask for."""
+        if path in self._public or path in self._private:
+            return path
+        return _MODEL_ROUTE if path.startswith(f"{_MODELS_ROUTE}/") else "other"
+
     def _route(self, exchange: Exchange) -> Handler:
-        path, method = exchange.http.path, exchange.http.method
-        methods = self._public.get(path)
+        method = exchange.http.method
+        methods = self._public.get(exchange.route)
         if methods is None:
             # Asked before the route is known, so that strangers cannot map the routes.
             self._authenticate(exchange.http)
-            methods = self._private.get(path)
+            methods = self._private.get(exchange.route)
         if methods is None:
             raise ApiError(404, "not_found_error", "There is no such route.")
         handler = methods.get(method)
@@ -208,6 +226,17 @@ class Proxy:
         entries = await self.catalog.entries()
         return exchange.json(_models_page(entries, exchange.http.query))
 
+    async def _model(self, exchange: Exchange) -> web.StreamResponse:
+        name = exchange.http.path.removeprefix(f"{_MODELS_ROUTE}/")
+        entry = await self.catalog.entry(name, self._settings)
+        if entry is None:
+            raise ApiError(404, "not_found_error", f"model: {name[:_SHOWN_NAME]}")
+        return exchange.json(_model(entry))
+
+    async def _show_metrics(self, exchange: Exchange) -> web.StreamResponse:
+        headers = {"content-type": CONTENT_TYPE, "request-id": exchange.id, "server": _SERVER}
+        return web.Response(body=self._metrics.render(), headers=headers)
+
     async def _count_tokens(self, exchange: Exchange) -> web.StreamResponse:
         body = await self._read_json(exchange)
         asked = chat_request.requested_model(body)
@@ -233,6 +262,7 @@ class Proxy:
 
         message_id = f"msg_{uuid.uuid4().hex[:24]}"
         async with self._upstream.chat(chat.body, headers) as reply:
+            self._metrics.accepted(model, time.monotonic() - exchange.started)
             if chat.stream:
                 translator = StreamTranslator(chat, message_id, estimate, self._upstream.secrets)
                 return await self._stream(exchange, reply, translator)
@@ -243,6 +273,7 @@ class Proxy:
                 estimate,
                 self._upstream.secrets,
             )
+        exchange.fields |= message["usage"]
         return exchange.json(message)
 
     async def _stream(
@@ -260,7 +291,7 @@ class Proxy:
         await response.prepare(exchange.http)
         with _Pinger(response, self._settings.ping_interval) as pinger:
             await pinger.write(encode(translator.start()))
-            async for events in self._events(reply, translator):
+            async for events in self._events(exchange, reply, translator):
                 await pinger.write(events)
         # The client has its whole answer; its end of body is what says that the upstream's
         # connection is free for its next request.
@@ -269,7 +300,7 @@ class Proxy:
         return response
 
     async def _events(
-        self, reply: aiohttp.ClientResponse, translator: StreamTranslator
+        self, exchange: Exchange, reply: aiohttp.ClientResponse, translator: StreamTranslator
     ) -> AsyncIterator[bytes]:
         """Yield the encoded events of an upstream's stream, up to and including its end."""
         parser = SseParser()
@@ -297,7 +328,9 @@ class Proxy:
             if failure is not None:
                 raise failure
             if done:
-                yield b"".join(map(encode, translator.end()))
+                closing = translator.end()
+                exchange.fields |= closing[-2]["usage"]
+                yield b"".join(map(encode, closing))
                 return
 
     # --- helpers --------------------------------------------------------------------------
@@ -336,10 +369,15 @@ class Proxy:
             ) from None
         return b"".join(chunks)
 
-    def _log_request(self, exchange: Exchange, response: web.StreamResponse | None) -> None:
-        http = exchange.http
+    def _record(self, exchange: Exchange, response: web.StreamResponse | None) -> None:
+        http, fields = exchange.http, exchange.fields
         status = response.status if response is not None else _CLIENT_CLOSED
-        level = "DEBUG" if http.path in self._public else "INFO"
+        seconds = time.monotonic() - exchange.started
+        streamed, error = bool(fields.get("stream")), fields.get("error")
+        self._metrics.closed(exchange.route, status, seconds, stream=streamed, error=error)
+        if "output_tokens" in fields:
+            self._metrics.used(fields["upstream_model"], fields)
+        level = "DEBUG" if exchange.route in self._quiet else "INFO"
         self._log.write(
             "WARNING" if status >= 500 else level,
             "request",
@@ -347,8 +385,8 @@ class Proxy:
             method=http.method,
             path=http.path,
             status=status,
-            duration_ms=round((time.monotonic() - exchange.started) * 1000, 1),
-            **exchange.fields,
+            duration_ms=round(seconds * 1000, 1),
+            **fields,
         )
 
 

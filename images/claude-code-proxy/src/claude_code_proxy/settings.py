@@ -42,6 +42,7 @@ class Settings:
         upstream_url: Base URL of the OpenAI-compatible API, without a trailing slash.
         upstream_key: The key shown to the upstream.
         client_keys: Keys of which a client must show one; empty only in the open mode.
+        workers: Processes that serve.
         big_model: Serves opus and every name that matches nothing else.
         middle_model: Serves sonnet.
         small_model: Serves haiku.
@@ -67,6 +68,7 @@ class Settings:
     client_keys: tuple[str, ...] = field(default=(), repr=False)
     host: str = "0.0.0.0"  # noqa: S104  (a container publishes what it wants published)
     port: int = 8082
+    workers: int = 1
     log_level: str = "INFO"
     big_model: str = "gpt-4o"
     middle_model: str = "gpt-4o"
@@ -133,6 +135,7 @@ class _Reader:
             client_keys=self._client_keys(),
             host=self._text("HOST", _DEFAULT.host),
             port=self._number("PORT", int, _DEFAULT.port, 0, 65535),
+            workers=self._number("WORKERS", int, _DEFAULT.workers, 1, 64),
             log_level=self._log_level(),
             big_model=big,
             middle_model=self._text("MIDDLE_MODEL", big),
