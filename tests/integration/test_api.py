@@ -119,6 +119,7 @@ def test_tokens_are_counted_and_models_listed(sdk: anthropic.Anthropic) -> None:
     listed = {model.id for model in sdk.models.list()}
 
     assert counted.input_tokens > 0
+    assert sdk.models.retrieve("claude-opus-5").id == "claude-opus-5"
     assert {"groq-gpt-oss-20b", "groq-gpt-oss-120b", "groq-llama-3.3-70b"} <= listed
 
 
@@ -157,6 +158,7 @@ def test_health_needs_no_token(gateway: Deployment) -> None:
         ("POST", "/key/generate"),
         ("POST", "/config/update"),
         ("GET", "/v1/messages/../../ui"),
+        ("GET", "/v1/models/%2e%2e/%2e%2e/ui"),
         ("GET", "/%76%31/../ui"),
     ],
 )
@@ -269,3 +271,19 @@ def test_claude_code_runs_a_tool(claude: Any, tmp_path: Path) -> None:
 
     assert made.exists(), output
     assert "done-by-tool" in output
+
+
+def test_claude_code_keeps_a_conversation_with_tools(claude: Any, tmp_path: Path) -> None:
+    """Four turns of one session: a command, a file written, read back, two calls at once."""
+    note, word = tmp_path / "note.txt", "word-of-the-first-turn"
+    allowed = ["--allowedTools", "Bash", "Read", "--add-dir", str(tmp_path)]
+
+    first = claude(f"Run the command `echo {word}`.", *allowed)
+    claude(f"Run the command `echo {word} > {note}`.", "--continue", *allowed)
+    read = claude(f'Use the Read tool on "{note}".', "--continue", *allowed)
+    both = claude(f"[demo:parallel] Run the command `cat {note}`.", "--continue", *allowed)
+
+    assert word in first
+    assert note.read_text().strip() == word
+    assert word in read
+    assert word in both
