@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pulumi
 import pulumi_docker as docker
 
 from components.rendering import render
-from components.service import HealthCheck, Limits, Port, Service, ServiceArgs, standard_level
+from components.service import (
+    HealthCheck,
+    Port,
+    Runtime,
+    Service,
+    ServiceArgs,
+    engine_labels,
+    standard_level,
+)
 
 HTTPS_PORT = 8443
 LIVE_PORT = 2019
@@ -63,9 +71,7 @@ class EdgeArgs:
     """What the edge needs.
 
     Attributes:
-        image: image id.
-        seed_image: image of the configuration seed.
-        generation_key: secret that generations are named with.
+        runtime: how it runs; on the published network and the backplane.
         client_tokens: secret token by client name.
         hostnames: names and addresses that clients use; the first is the URL's.
         bind_address: address of the host that the port is published on.
@@ -74,17 +80,10 @@ class EdgeArgs:
         route: what stands behind; decides the path of its health check.
         upstream_url: address of what stands behind, without a path.
         upstream_key: secret that the edge shows to it.
-        networks: the published network and the backplane.
-        drain_seconds: how long requests may take to finish when Caddy itself is replaced.
-        limits: memory and processor.
         log_level: error, warning, info or debug; the access log is always written.
-        uid: user of the process.
-        labels: of all that the engine holds for it; public.
     """
 
-    image: pulumi.Input[str]
-    seed_image: pulumi.Input[str]
-    generation_key: pulumi.Input[str]
+    runtime: Runtime
     client_tokens: Mapping[str, pulumi.Input[str]]
     hostnames: Sequence[str]
     bind_address: str
@@ -93,12 +92,7 @@ class EdgeArgs:
     route: Literal["proxy", "litellm"]
     upstream_url: pulumi.Input[str]
     upstream_key: pulumi.Input[str]
-    networks: Sequence[pulumi.Input[str]]
-    drain_seconds: int
-    limits: Limits
-    log_level: str = "info"
-    uid: int
-    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    log_level: str
 
 
 class Edge(pulumi.ComponentResource):
@@ -121,10 +115,7 @@ class Edge(pulumi.ComponentResource):
         state = docker.Volume(
             f"{name}-state",
             driver_opts=_state_options(args),
-            labels=[
-                docker.VolumeLabelArgs(label=key, value=value)
-                for key, value in sorted(args.labels.items())
-            ],
+            labels=engine_labels(docker.VolumeLabelArgs, args.runtime.labels),
             opts=pulumi.ResourceOptions(parent=self),
         )
         caddy = self._caddy(name, args, state)
@@ -136,26 +127,19 @@ class Edge(pulumi.ComponentResource):
         return Service(
             name,
             ServiceArgs(
-                image=args.image,
-                seed_image=args.seed_image,
-                generation_key=args.generation_key,
+                runtime=args.runtime,
                 # After a crash or a reboot Caddy resumes what it was last reloaded with.
                 command=["caddy", "run", "--resume", "--config", "/conf/Caddyfile"],
                 files={"Caddyfile": render("Caddyfile.boot.j2", {"live_port": LIVE_PORT})},
                 env=_STATE_ENVIRONMENT,
-                networks=args.networks,
                 ports=[
                     Port(address=args.bind_address, external=args.https_port, internal=HTTPS_PORT)
                 ],
                 volumes={STATE_DIRECTORY: state.name},
-                drain_seconds=args.drain_seconds,
                 health=HealthCheck(
                     test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
                     start_seconds=30,
                 ),
-                limits=args.limits,
-                uid=args.uid,
-                labels=args.labels,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -167,9 +151,8 @@ class Edge(pulumi.ComponentResource):
         return Service(
             f"{name}-config",
             ServiceArgs(
-                image=args.image,
-                seed_image=args.seed_image,
-                generation_key=args.generation_key,
+                # It talks to Caddy over the shared volume alone, and has nothing to finish.
+                runtime=replace(args.runtime, networks=(), drain_seconds=1),
                 command=["/bin/sh", "/conf/apply.sh"],
                 files={
                     "Caddyfile": render_caddyfile(args),
@@ -189,18 +172,13 @@ class Edge(pulumi.ComponentResource):
                     # A new Caddy starts without a configuration, so it gets a new edge-config.
                     "EDGE_CONTAINER": caddy.container_id,
                 },
-                networks=[],
                 volumes={STATE_DIRECTORY: state.name},
-                drain_seconds=1,
                 health=HealthCheck(
                     test=["CMD", "test", "-f", "/tmp/applied"],  # noqa: S108
                     interval_seconds=1,
                     start_seconds=15,
                 ),
-                limits=args.limits,
-                uid=args.uid,
                 init=True,
-                labels=args.labels,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -222,7 +200,7 @@ def render_caddyfile(args: EdgeArgs) -> str:
             "ca_id": _authority_id(args.tls),
             "clients": sorted(args.client_tokens),
             "default_name": _default_name(args.hostnames),
-            "drain_seconds": args.drain_seconds,
+            "drain_seconds": args.runtime.drain_seconds,
             "has_certificate": isinstance(args.tls, FileTls),
             "hostnames": args.hostnames,
             "https_port": HTTPS_PORT,
@@ -259,7 +237,7 @@ def _state_options(args: EdgeArgs) -> dict[str, str] | None:
     return {
         "type": "tmpfs",
         "device": "tmpfs",
-        "o": f"uid={args.uid},gid={args.uid},mode=0700,size=16m",
+        "o": f"uid={args.runtime.uid},gid={args.runtime.uid},mode=0700,size=16m",
     }
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 
-from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe, standard_level
+from components.service import (
+    HealthCheck,
+    Runtime,
+    Service,
+    ServiceArgs,
+    http_probe,
+    standard_level,
+)
 
 PORT = 8082
 DEFAULT_COMMAND = ("claude-code-proxy",)
@@ -19,9 +26,7 @@ class ClaudeCodeProxyArgs:
     """What the proxy needs.
 
     Attributes:
-        image: image id.
-        seed_image: image of the configuration seed.
-        generation_key: secret that generations are named with.
+        runtime: how it runs; on the backplane.
         litellm_url: where LiteLLM answers, without a path.
         litellm_key: secret, LiteLLM's master key.
         client_key: secret that the edge shows.
@@ -29,19 +34,12 @@ class ClaudeCodeProxyArgs:
         middle_model: model for sonnet.
         small_model: model for haiku.
         max_output_tokens: limit by model; a request for more is cut down to it.
-        networks: the backplane.
         request_timeout_seconds: longest silence of LiteLLM.
-        drain_seconds: how long requests may take to finish when it is replaced.
-        limits: memory and processor.
-        command: program and arguments.
         log_level: error, warning, info or debug.
-        uid: user of the process.
-        labels: of all that the engine holds for it; public.
+        command: program and arguments.
     """
 
-    image: pulumi.Input[str]
-    seed_image: pulumi.Input[str]
-    generation_key: pulumi.Input[str]
+    runtime: Runtime
     litellm_url: pulumi.Input[str]
     litellm_key: pulumi.Input[str]
     client_key: pulumi.Input[str]
@@ -49,14 +47,9 @@ class ClaudeCodeProxyArgs:
     middle_model: str
     small_model: str
     max_output_tokens: Mapping[str, int]
-    networks: Sequence[pulumi.Input[str]]
     request_timeout_seconds: int
-    drain_seconds: int
-    limits: Limits
+    log_level: str
     command: Sequence[str] = DEFAULT_COMMAND
-    log_level: str = "info"
-    uid: int
-    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class ClaudeCodeProxy(pulumi.ComponentResource):
@@ -75,21 +68,14 @@ class ClaudeCodeProxy(pulumi.ComponentResource):
         service = Service(
             name,
             ServiceArgs(
-                image=args.image,
-                seed_image=args.seed_image,
-                generation_key=args.generation_key,
+                runtime=args.runtime,
                 command=args.command,
                 secret_env={
                     "OPENAI_API_KEY": args.litellm_key,
                     "ANTHROPIC_API_KEY": args.client_key,
                 },
                 env=_environment(args),
-                networks=args.networks,
-                drain_seconds=args.drain_seconds,
                 health=HealthCheck(test=http_probe(PORT, "/health"), start_seconds=30),
-                limits=args.limits,
-                uid=args.uid,
-                labels=args.labels,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -109,6 +95,6 @@ def _environment(args: ClaudeCodeProxyArgs) -> dict[str, pulumi.Input[str]]:
         # The well-known proxy cuts every answer at 4096 tokens unless told otherwise.
         "MAX_TOKENS_LIMIT": str(max(args.max_output_tokens.values(), default=65536)),
         "REQUEST_TIMEOUT": str(args.request_timeout_seconds),
-        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
+        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.runtime.drain_seconds),
         "LOG_LEVEL": standard_level(args.log_level),
     }

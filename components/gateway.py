@@ -21,7 +21,7 @@ from components.keys import (
 )
 from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
 from components.rendering import render
-from components.service import DEFAULT_UID, Limits
+from components.service import DEFAULT_UID, Limits, Runtime, engine_labels
 
 DEMO_ADDRESS_ENV = "DEMO_UPSTREAM_URL"
 DEMO_KEY_ENV = "DEMO_UPSTREAM_KEY"
@@ -161,10 +161,7 @@ class Gateway(pulumi.ComponentResource):
 
     def _networks(self, name: str) -> None:
         child_opts = pulumi.ResourceOptions(parent=self)
-        labels = [
-            docker.NetworkLabelArgs(label=key, value=value)
-            for key, value in sorted(self._labels().items())
-        ]
+        labels = engine_labels(docker.NetworkLabelArgs, self._labels())
         self._backplane = docker.Network(
             f"{name}-backplane", internal=True, labels=labels, opts=child_opts
         )
@@ -183,17 +180,10 @@ class Gateway(pulumi.ComponentResource):
         upstream = DemoUpstream(
             f"{self._name}-demo-upstream",
             DemoUpstreamArgs(
-                image=demo.image.image_id,
-                uid=demo.image.uid,
+                runtime=self._runtime("demo-upstream", demo.image, demo.limits, [self._backplane]),
                 api_key=key,
                 extra_models=_provider_models(args.deployments),
                 chunk_milliseconds=demo.chunk_milliseconds,
-                networks=[self._backplane.name],
-                limits=demo.limits,
-                drain_seconds=args.drain_seconds,
-                seed_image=args.seed_image,
-                generation_key=self._generation_key,
-                labels=self._labels("demo-upstream"),
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -215,20 +205,18 @@ class Gateway(pulumi.ComponentResource):
         return LiteLLM(
             f"{self._name}-litellm",
             LiteLLMArgs(
-                image=args.litellm_image.image_id,
-                uid=args.litellm_image.uid,
+                runtime=self._runtime(
+                    "litellm",
+                    args.litellm_image,
+                    args.litellm_limits,
+                    [self._backplane, self._egress],
+                ),
                 master_key=args.master_key,
                 salt_key=args.salt_key,
                 deployments=args.deployments,
                 provider_keys=args.provider_keys,
                 env=self._demo_env,
-                networks=[self._backplane.name, self._egress.name],
-                drain_seconds=args.drain_seconds,
-                limits=args.litellm_limits,
                 log_level=args.log_level,
-                seed_image=args.seed_image,
-                generation_key=self._generation_key,
-                labels=self._labels("litellm"),
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -239,8 +227,9 @@ class Gateway(pulumi.ComponentResource):
         return ClaudeCodeProxy(
             f"{self._name}-proxy",
             ClaudeCodeProxyArgs(
-                image=args.proxy_image.image_id,
-                uid=args.proxy_image.uid,
+                runtime=self._runtime(
+                    "claude-code-proxy", args.proxy_image, args.proxy_limits, [self._backplane]
+                ),
                 command=args.proxy_command or DEFAULT_COMMAND,
                 litellm_url=litellm_url,
                 litellm_key=args.master_key,
@@ -253,14 +242,8 @@ class Gateway(pulumi.ComponentResource):
                     for deployment in args.deployments
                     if deployment.max_output_tokens is not None
                 },
-                networks=[self._backplane.name],
                 request_timeout_seconds=REQUEST_TIMEOUT_SECONDS,
-                drain_seconds=args.drain_seconds,
-                limits=args.proxy_limits,
                 log_level=args.log_level,
-                seed_image=args.seed_image,
-                generation_key=self._generation_key,
-                labels=self._labels("claude-code-proxy"),
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -274,8 +257,12 @@ class Gateway(pulumi.ComponentResource):
         return Edge(
             f"{self._name}-edge",
             EdgeArgs(
-                image=args.caddy_image.image_id,
-                uid=args.caddy_image.uid,
+                runtime=self._runtime(
+                    "edge",
+                    args.caddy_image,
+                    args.edge_limits,
+                    [self._edge_network, self._backplane],
+                ),
                 client_tokens=args.client_tokens,
                 hostnames=args.hostnames,
                 bind_address=args.bind_address,
@@ -284,13 +271,7 @@ class Gateway(pulumi.ComponentResource):
                 route=args.route,
                 upstream_url=upstream_url,
                 upstream_key=upstream_key,
-                networks=[self._edge_network.name, self._backplane.name],
-                drain_seconds=args.drain_seconds,
-                limits=args.edge_limits,
                 log_level=args.log_level,
-                seed_image=args.seed_image,
-                generation_key=self._generation_key,
-                labels=self._labels("edge"),
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -308,6 +289,24 @@ class Gateway(pulumi.ComponentResource):
             "output_tokens": _smallest(args, lambda deployment: deployment.max_output_tokens),
         }
         return values.apply(lambda known: render("client_env.j2", {**known, **plain}))
+
+    def _runtime(
+        self,
+        service: str,
+        image: ServiceImage,
+        limits: Limits,
+        networks: Sequence[docker.Network],
+    ) -> Runtime:
+        return Runtime(
+            image=image.image_id,
+            uid=image.uid,
+            seed_image=self._args.seed_image,
+            generation_key=self._generation_key,
+            networks=[network.name for network in networks],
+            limits=limits,
+            drain_seconds=self._args.drain_seconds,
+            labels=self._labels(service),
+        )
 
     def _labels(self, service: str | None = None) -> dict[str, pulumi.Input[str]]:
         labels: dict[str, pulumi.Input[str]] = {

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.rendering import render_yaml
-from components.service import HealthCheck, Limits, Service, ServiceArgs, http_probe, standard_level
+from components.service import (
+    HealthCheck,
+    Runtime,
+    Service,
+    ServiceArgs,
+    http_probe,
+    standard_level,
+)
 
 PORT = 4000
 CONFIG_FILE = "litellm_config.yaml"
@@ -50,36 +57,22 @@ class LiteLLMArgs:
     """What LiteLLM needs.
 
     Attributes:
-        image: image id.
-        seed_image: image of the configuration seed.
-        generation_key: secret that generations are named with.
+        runtime: how it runs; on the backplane and with a way out.
         master_key: secret, ``sk-…``, that LiteLLM's callers show.
         salt_key: secret that LiteLLM encrypts stored credentials with.
         deployments: models in the order in which they are listed.
         provider_keys: secret by name of variable.
-        networks: the backplane and the way out.
-        drain_seconds: how long requests may take to finish when it is replaced.
-        limits: memory and processor.
         env: further plain environment, such as an address that is known only once deployed.
         log_level: error, warning, info, debug or detailed_debug.
-        uid: user of the process.
-        labels: of all that the engine holds for it; public.
     """
 
-    image: pulumi.Input[str]
-    seed_image: pulumi.Input[str]
-    generation_key: pulumi.Input[str]
+    runtime: Runtime
     master_key: pulumi.Input[str]
     salt_key: pulumi.Input[str]
     deployments: Sequence[Deployment]
     provider_keys: Mapping[str, pulumi.Input[str]]
-    networks: Sequence[pulumi.Input[str]]
-    drain_seconds: int
-    limits: Limits
     env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    log_level: str = "error"
-    uid: int
-    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    log_level: str
 
 
 class LiteLLM(pulumi.ComponentResource):
@@ -98,9 +91,7 @@ class LiteLLM(pulumi.ComponentResource):
         service = Service(
             name,
             ServiceArgs(
-                image=args.image,
-                seed_image=args.seed_image,
-                generation_key=args.generation_key,
+                runtime=args.runtime,
                 command=_command(args.log_level),
                 files={CONFIG_FILE: render_config(args.deployments)},
                 secret_env={
@@ -109,12 +100,7 @@ class LiteLLM(pulumi.ComponentResource):
                     **args.provider_keys,
                 },
                 env={**_environment(args), **args.env},
-                networks=args.networks,
-                drain_seconds=args.drain_seconds,
                 health=HealthCheck(test=http_probe(PORT, "/health/readiness"), start_seconds=180),
-                limits=args.limits,
-                uid=args.uid,
-                labels=args.labels,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -140,7 +126,7 @@ def _command(log_level: str) -> list[str]:
 
 def _environment(args: LiteLLMArgs) -> dict[str, str]:
     return {
-        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.drain_seconds),
+        "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.runtime.drain_seconds),
         "HOME": "/tmp",  # noqa: S108 - the only writable place
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_LOG": standard_level(args.log_level),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_docker as docker
@@ -17,7 +17,7 @@ SECRETS_FILE = "secrets.env"
 # Secrets become environment inside the container alone, where `docker inspect` does not look.
 ENTRYPOINT = f'set -a; . {CONFIG_DIRECTORY}/{SECRETS_FILE}; set +a; exec "$@"'
 DEFAULT_UID = 65532
-MEBIBYTE = 1024 * 1024
+Label = TypeVar("Label")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,44 +67,62 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """How a container runs, whatever it does.
+
+    Attributes:
+        image: image id.
+        uid: user and group of the process.
+        seed_image: image of the never-started container that fills the configuration volume.
+        generation_key: secret that the generation's public name is keyed with.
+        networks: names of the networks to join; with none it has no network at all.
+        limits: memory and processor.
+        drain_seconds: how long a stopping container may finish its requests before SIGKILL.
+        labels: of all that the engine holds for it; public.
+    """
+
+    image: pulumi.Input[str]
+    uid: int = DEFAULT_UID
+    seed_image: pulumi.Input[str]
+    generation_key: pulumi.Input[str]
+    networks: Sequence[pulumi.Input[str]]
+    limits: Limits
+    drain_seconds: int
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceArgs:
     """What makes one container.
 
     Attributes:
-        image: image id.
-        seed_image: image of the never-started container that fills the configuration volume.
-        generation_key: secret that the generation's public name is keyed with.
+        runtime: how it runs.
         command: program and arguments.
         health: health check that gates the creation.
-        limits: memory and processor.
-        networks: names of the networks to join; with none it has no network at all.
-        drain_seconds: how long a stopping container may finish its requests before SIGKILL.
         files: name below ``/conf`` to content; content may be secret.
         secret_env: environment that exists only inside the container.
         env: environment that anyone with the engine may read.
         volumes: mount path to name of a writable volume.
         ports: published ports, which force the old container to go before the new one comes.
-        uid: user and group of the process.
         init: put a minimal init before a program that does not handle signals as process 1.
-        labels: of the container, its seed and its volume; public.
     """
 
-    image: pulumi.Input[str]
-    seed_image: pulumi.Input[str]
-    generation_key: pulumi.Input[str]
+    runtime: Runtime
     command: Sequence[str]
     health: HealthCheck
-    limits: Limits
-    networks: Sequence[pulumi.Input[str]]
-    drain_seconds: int
     files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     secret_env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     ports: Sequence[Port] = ()
-    uid: int = DEFAULT_UID
     init: bool = False
-    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+def engine_labels(
+    kind: Callable[..., Label], labels: Mapping[str, pulumi.Input[str]]
+) -> list[Label]:
+    """Return labels as the provider's *kind* of them, in an order that does not change."""
+    return [kind(label=key, value=value) for key, value in sorted(labels.items())]
 
 
 def secrets_file(values: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
@@ -164,18 +182,16 @@ class Service(pulumi.ComponentResource):
     ) -> None:
         super().__init__("llmgateway:index:Service", name, None, opts)
         files = {**args.files, SECRETS_FILE: secrets_file(args.secret_env)}
-        self.generation = generation_id(args.generation_key, files)
+        self.generation = generation_id(args.runtime.generation_key, files)
         volume = docker.Volume(
             f"{name}-files",
-            labels=[
-                docker.VolumeLabelArgs(label=key, value=value)
-                for key, value in sorted(
-                    {**args.labels, "llm-gateway.generation": self.generation}.items()
-                )
-            ],
+            labels=engine_labels(
+                docker.VolumeLabelArgs,
+                {**args.runtime.labels, "llm-gateway.generation": self.generation},
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        seed = self._seed(name, args, volume, files)
+        seed = self._seed(name, args.runtime, volume, files)
         container = self._container(name, args, volume, seed)
         self.container_name = container.name
         self.container_id = container.id
@@ -190,26 +206,26 @@ class Service(pulumi.ComponentResource):
     def _seed(
         self,
         name: str,
-        args: ServiceArgs,
+        runtime: Runtime,
         volume: docker.Volume,
         files: Mapping[str, pulumi.Input[str]],
     ) -> docker.Container:
         return docker.Container(
             f"{name}-seed",
-            image=args.seed_image,
+            image=runtime.seed_image,
             command=["never-started"],
             start=False,
             must_run=False,
             network_mode="none",
-            labels=_container_labels(args),
+            labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),
             mounts=[_mount(CONFIG_DIRECTORY, volume.name)],
             uploads=[
                 docker.ContainerUploadArgs(
                     file=f"{CONFIG_DIRECTORY}/{file}",
                     content=content,
                     permissions="0400",
-                    owner=str(args.uid),
-                    group=str(args.uid),
+                    owner=str(runtime.uid),
+                    group=str(runtime.uid),
                 )
                 for file, content in sorted(files.items())
             ],
@@ -219,15 +235,15 @@ class Service(pulumi.ComponentResource):
     def _container(
         self, name: str, args: ServiceArgs, volume: docker.Volume, seed: docker.Container
     ) -> docker.Container:
-        health = args.health
-        memory = args.limits.memory_mb
+        runtime, health = args.runtime, args.health
+        memory = runtime.limits.memory_mb
         return docker.Container(
             name,
-            image=args.image,
+            image=runtime.image,
             entrypoints=["/bin/sh", "-c", ENTRYPOINT, "sh"],
             command=list(args.command),
             envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(args.env.items())],
-            user=f"{args.uid}:{args.uid}",
+            user=f"{runtime.uid}:{runtime.uid}",
             read_only=True,
             tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=64m,mode=1777"},  # noqa: S108
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
@@ -236,18 +252,18 @@ class Service(pulumi.ComponentResource):
             memory=memory,
             # Without it the engine reports twice the memory and every refresh finds a change.
             memory_swap=memory,
-            cpu_shares=args.limits.cpu_shares,
+            cpu_shares=runtime.limits.cpu_shares,
             restart="unless-stopped",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
-            labels=_container_labels(args),
+            labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),
             mounts=[
                 _mount(CONFIG_DIRECTORY, volume.name, read_only=True),
                 *(_mount(path, source) for path, source in sorted(args.volumes.items())),
             ],
-            network_mode=None if args.networks else "none",
+            network_mode=None if runtime.networks else "none",
             networks_advanced=[
-                docker.ContainerNetworksAdvancedArgs(name=network) for network in args.networks
+                docker.ContainerNetworksAdvancedArgs(name=network) for network in runtime.networks
             ],
             ports=[
                 docker.ContainerPortArgs(
@@ -265,19 +281,12 @@ class Service(pulumi.ComponentResource):
             wait=True,
             wait_timeout=health.deadline_seconds,
             # Unset, the provider kills at once; it reads the old state, so set it from the start.
-            destroy_grace_seconds=args.drain_seconds,
+            destroy_grace_seconds=runtime.drain_seconds,
             opts=pulumi.ResourceOptions.merge(
                 _generation_options(self, delete_first=bool(args.ports)),
                 pulumi.ResourceOptions(depends_on=[seed]),
             ),
         )
-
-
-def _container_labels(args: ServiceArgs) -> list[docker.ContainerLabelArgs]:
-    return [
-        docker.ContainerLabelArgs(label=key, value=value)
-        for key, value in sorted(args.labels.items())
-    ]
 
 
 def _duration(seconds: int) -> str:
