@@ -25,6 +25,9 @@ from components.service import (
 HTTPS_PORT = 8443
 LIVE_PORT = 2019
 STATE_DIRECTORY = "/state"
+STOP_SECONDS = 1
+# Without a sign of life from the generation that Caddy runs, another one steps in.
+TAKEOVER_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +103,10 @@ class Edge(pulumi.ComponentResource):
 
     Caddy holds the host's port, which two containers cannot share, so its configuration is not
     its own: the edge-config container of each generation reloads it over a socket in a shared
-    volume and is healthy only once Caddy took the configuration.
+    volume and is healthy only once Caddy took the configuration. It also hands it to a Caddy that
+    has lost it. Where Caddy itself must be replaced (its image, the port, the address), what it was
+    doing is cut and the port is closed until the next one runs, which resumes the configuration:
+    waiting for open streams would keep everyone else out for as long.
 
     Attributes:
         url: address for clients.
@@ -127,7 +133,7 @@ class Edge(pulumi.ComponentResource):
         return Service(
             name,
             ServiceArgs(
-                runtime=args.runtime,
+                runtime=replace(args.runtime, drain_seconds=STOP_SECONDS),
                 # After a crash or a reboot Caddy resumes what it was last reloaded with.
                 command=["caddy", "run", "--resume", "--config", "/conf/Caddyfile"],
                 files={"Caddyfile": render("Caddyfile.boot.j2", {"live_port": LIVE_PORT})},
@@ -135,6 +141,7 @@ class Edge(pulumi.ComponentResource):
                 ports=[
                     Port(address=args.bind_address, external=args.https_port, internal=HTTPS_PORT)
                 ],
+                stop_signal="SIGQUIT",
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(
                     test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
@@ -152,11 +159,11 @@ class Edge(pulumi.ComponentResource):
             f"{name}-config",
             ServiceArgs(
                 # It talks to Caddy over the shared volume alone, and has nothing to finish.
-                runtime=replace(args.runtime, networks=(), drain_seconds=1),
+                runtime=replace(args.runtime, networks=(), drain_seconds=STOP_SECONDS),
                 command=["/bin/sh", "/conf/apply.sh"],
                 files={
                     "Caddyfile": render_caddyfile(args),
-                    "apply.sh": render("edge_apply.sh.j2", {}),
+                    "apply.sh": render("edge_apply.sh.j2", {"takeover_seconds": TAKEOVER_SECONDS}),
                     **_tls_files(args.tls),
                 },
                 secret_env={
@@ -166,12 +173,7 @@ class Edge(pulumi.ComponentResource):
                         for index, client in enumerate(clients)
                     },
                 },
-                env={
-                    **_STATE_ENVIRONMENT,
-                    "UPSTREAM": args.upstream_url,
-                    # A new Caddy starts without a configuration, so it gets a new edge-config.
-                    "EDGE_CONTAINER": caddy.container_id,
-                },
+                env={**_STATE_ENVIRONMENT, "UPSTREAM": args.upstream_url},
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(
                     test=["CMD", "test", "-f", "/tmp/applied"],  # noqa: S108
@@ -180,7 +182,8 @@ class Edge(pulumi.ComponentResource):
                 ),
                 init=True,
             ),
-            pulumi.ResourceOptions(parent=self),
+            # Not by a property: it must outlive the Caddy that it configures, see the class.
+            pulumi.ResourceOptions(parent=self, depends_on=[caddy]),
         )
 
 

@@ -105,6 +105,7 @@ class ServiceArgs:
         volumes: mount path to name of a writable volume.
         ports: published ports, which force the old container to go before the new one comes.
         init: put a minimal init before a program that does not handle signals as process 1.
+        stop_signal: what tells the process to end.
     """
 
     runtime: Runtime
@@ -116,6 +117,7 @@ class ServiceArgs:
     volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     ports: Sequence[Port] = ()
     init: bool = False
+    stop_signal: str = "SIGTERM"
 
 
 def engine_labels(
@@ -249,6 +251,7 @@ class Service(pulumi.ComponentResource):
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
             init=args.init,
+            stop_signal=args.stop_signal,
             memory=memory,
             # Without it the engine reports twice the memory and every refresh finds a change.
             memory_swap=memory,
@@ -303,6 +306,36 @@ def _mount(
     )
 
 
+# Everything but what the provider applies to a running container: limits, grace, restart policy.
+# Some of the others it would take without applying them (mounts, health check, tmpfs, init), and
+# `wait` stands for a container that never got healthy, which the next `up` must not accept.
+_REPLACED_FOR = [
+    "capabilities",
+    "command",
+    "entrypoints",
+    "envs",
+    "healthcheck",
+    "image",
+    "init",
+    "labels",
+    "logDriver",
+    "logOpts",
+    "mounts",
+    "mustRun",
+    "networkMode",
+    "networksAdvanced",
+    "ports",
+    "readOnly",
+    "securityOpts",
+    "start",
+    "stopSignal",
+    "tmpfs",
+    "uploads",
+    "user",
+    "wait",
+]
+
+
 def _generation_options(
     parent: pulumi.Resource, *, delete_first: bool = False
 ) -> pulumi.ResourceOptions:
@@ -310,9 +343,7 @@ def _generation_options(
         parent=parent,
         # The provider's own default is to delete first, which is an outage.
         delete_before_replace=delete_first,
-        # A container that never got healthy is replaced by the next `up`, not accepted, and
-        # changes that the provider takes without applying them (health check, tmpfs, init) too.
-        replace_on_changes=["*"],
+        replace_on_changes=_REPLACED_FOR,
         additional_secret_outputs=["containerLogs"],
         # The provider reads the networks back in random order.
         ignore_changes=["networkDatas"],

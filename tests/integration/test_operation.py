@@ -26,6 +26,14 @@ def answers(gateway: Deployment, client: str = "alice") -> int:
         return http.post("/v1/messages", json=REQUEST).status_code
 
 
+def answers_at_all(gateway: Deployment) -> int | None:
+    """Return the status of a request, None where nothing speaks TLS."""
+    try:
+        return answers(gateway)
+    except httpx2.TransportError:
+        return None
+
+
 def test_nothing_to_do_is_nothing_done(gateway: Deployment) -> None:
     """A second `up` changes nothing."""
     gateway.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
@@ -54,6 +62,44 @@ def test_a_client_token_touches_nothing_but_the_edges_configuration(gateway: Dep
     assert let_in == 200
     assert answers(gateway, "bob") == 401
     assert answers(gateway, "alice") == 200
+
+
+def test_limits_are_applied_to_running_containers(gateway: Deployment) -> None:
+    """More memory for the edge and for LiteLLM replaces nothing."""
+    before = gateway.resources("Container")
+    gateway.set("resources.edge.memoryMb", "300")
+    gateway.set("resources.litellm.memoryMb", "2100")
+    gateway.up()
+    limit = docker("inspect", "--format", "{{.HostConfig.Memory}}", before["gateway-edge"])
+    gateway.pulumi("config", "rm", "resources")
+    gateway.up()
+
+    assert int(limit) == 300 * 1024 * 1024
+    assert gateway.resources("Container") == before
+
+
+def test_a_caddy_that_lost_its_configuration_gets_it_again(gateway: Deployment) -> None:
+    """From the edge-config container, which watches over it."""
+    edge = gateway.resources("Container")["gateway-edge"]
+    docker("exec", edge, "rm", "-r", "/state/config")
+    docker("restart", "--time", "0", edge)
+
+    eventually(lambda: answers_at_all(gateway) == 200)
+
+
+def test_a_new_caddy_replaces_nothing_behind_it(gateway: Deployment) -> None:
+    """Its image changed, and what stands behind the edge does not notice."""
+    before = gateway.resources("Container")
+    dockerfile = gateway.directory / "images" / "caddy" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + "LABEL test=changed\n")
+    gateway.up()
+    after = gateway.resources("Container")
+
+    assert {name for name in before if before[name] != after[name]} == {
+        "gateway-edge",
+        "gateway-edge-config",
+    }
+    assert answers(gateway) == 200
 
 
 def test_a_certificate_that_caddy_refuses_changes_nothing(gateway: Deployment) -> None:
