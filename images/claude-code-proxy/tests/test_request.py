@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from claude_code_proxy.errors import ApiError
 from claude_code_proxy.request import ChatRequest, translate
@@ -507,58 +505,3 @@ def test_a_wrong_field_is_named(changes: dict[str, Any], path: str) -> None:
     assert caught.value.status == 400
     assert caught.value.kind == "invalid_request_error"
     assert caught.value.message.split(":")[0] == path
-
-
-# --- nothing is lost ---
-
-_WORDS = st.text("abcdefgh", min_size=12, max_size=12)
-_PLAIN = st.builds(_text, _WORDS)
-
-
-@st.composite
-def _conversations(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return valid messages and every text in them, in their order by turn."""
-    messages: list[dict[str, Any]] = []
-    texts: list[str] = []
-
-    def word() -> str:
-        texts.append(draw(_WORDS))
-        return texts[-1]
-
-    for turn in range(draw(st.integers(1, 4))):
-        messages.append(_user(*[_text(word()) for _ in range(draw(st.integers(1, 3)))]))
-        calls = [f"{turn}-{number}" for number in range(draw(st.integers(0, 3)))]
-        said = [_text(word()) for _ in range(draw(st.integers(0 if calls else 1, 2)))]
-        messages.append(_assistant(*said, *[_use(call, path=word()) for call in calls]))
-        if calls:
-            results = [_result(call, [_text(word())]) for call in calls]
-            messages.append(
-                _user(*results, *[_text(word()) for _ in range(draw(st.integers(0, 2)))])
-            )
-    return messages, texts
-
-
-@given(_conversations())
-def test_no_text_is_lost_and_the_order_is_kept(
-    conversation: tuple[list[dict[str, Any]], list[str]],
-) -> None:
-    """Each text appears once more in what is sent, in the same order, and each call is answered."""
-    messages, texts = conversation
-
-    sent = _messages(*messages)
-
-    pieces: list[str] = []
-    pending: list[str] = []
-    for message in sent:
-        if message["role"] == "tool":
-            assert message["tool_call_id"] == pending.pop(0)
-        else:
-            assert not pending, "a message stands between a call and its result"
-        pieces.append(message["content"] or "")
-        for call in message.get("tool_calls", ()):
-            pending.append(call["id"])
-            pieces.append(call["function"]["arguments"])
-    position = 0
-    joined = "\n".join(pieces)
-    for text in texts:
-        position = joined.index(text, position) + len(text)
