@@ -3,82 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
+from command import COMMAND, Command, environment, running_command
 from stand_in import StandIn, chunk, stream, wire
-
-SOURCE = Path(__file__).parents[1] / "src"
-COMMAND = (sys.executable, "-m", "claude_code_proxy")
-
-
-class Command:
-    """A running proxy process that answers at `url`."""
-
-    def __init__(self, process: asyncio.subprocess.Process, url: str, key: str) -> None:
-        self.process = process
-        self.url = url
-        self.key = key
-
-    def post(self, http: aiohttp.ClientSession, *, streamed: bool) -> Any:
-        """Send a request with a valid key."""
-        messages = [{"role": "user", "content": "Hi"}]
-        body = {"model": "big", "max_tokens": 5, "messages": messages, "stream": streamed}
-        headers = {"x-api-key": self.key}
-        return http.post(self.url + "/v1/messages", json=body, headers=headers)
-
-    async def wait_for(self, event: str) -> dict[str, Any]:
-        """Read the log up to an event."""
-        assert self.process.stdout is not None
-        while True:
-            line: dict[str, Any] = json.loads(await self.process.stdout.readline())
-            if line["event"] == event:
-                return line
-
-
-def _environment(**changes: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)} | changes
-
-
-@asynccontextmanager
-async def _running(upstream: StandIn, **changes: str) -> AsyncIterator[Command]:
-    key = "key-" + secrets.token_hex(16)
-    environ = _environment(
-        OPENAI_API_KEY=upstream.key,
-        OPENAI_BASE_URL=upstream.url,
-        ANTHROPIC_API_KEY=key,
-        BIG_MODEL="big",
-        HOST="127.0.0.1",
-        PORT="0",
-        **changes,
-    )
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, env=environ, stdout=asyncio.subprocess.PIPE
-    )
-    command = Command(process, "", key)
-    try:
-        command.url = f"http://127.0.0.1:{(await command.wait_for('listening'))['port']}"
-        yield command
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def _run(*arguments: str, **environ: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
-        env=_environment(**environ),
+        env=environment(**environ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -119,7 +59,7 @@ async def test_a_port_in_use_stops_the_start_with_one_line(upstream: StandIn) ->
 
 async def test_an_idle_server_stops_at_once(upstream: StandIn) -> None:
     """A client's open keep-alive connection does not hold it up."""
-    async with _running(upstream) as command, aiohttp.ClientSession() as http:
+    async with running_command(upstream) as command, aiohttp.ClientSession() as http:
         async with http.get(command.url + "/health") as reply:
             await reply.read()
         command.process.send_signal(signal.SIGTERM)
@@ -134,8 +74,8 @@ async def test_open_requests_are_finished_after_sigterm(upstream: StandIn) -> No
     upstream.script = stream(
         wire(chunk(content="a"), done=False), release, wire(chunk(content="b"), chunk("stop"))
     )
-    count = 10
-    async with _running(upstream) as command, aiohttp.ClientSession() as http:
+    count = 50
+    async with running_command(upstream) as command, aiohttp.ClientSession() as http:
         replies = await asyncio.gather(*[command.post(http, streamed=True) for _ in range(count)])
         for reply in replies:
             await reply.content.readuntil(b"content_block_delta")
@@ -157,7 +97,7 @@ async def test_the_drain_has_an_end(upstream: StandIn) -> None:
     """After GRACEFUL_SHUTDOWN_TIMEOUT what is still open is cut, upstream too."""
     upstream.script = stream(wire(chunk(content="a"), done=False), asyncio.Event())
     async with (
-        _running(upstream, GRACEFUL_SHUTDOWN_TIMEOUT="0.2") as command,
+        running_command(upstream, GRACEFUL_SHUTDOWN_TIMEOUT="0.2") as command,
         aiohttp.ClientSession() as http,
     ):
         reply = await command.post(http, streamed=True)
@@ -184,7 +124,7 @@ def _children(pid: int) -> list[int]:
 
 async def test_workers_share_the_port_and_add_up_their_metrics(upstream: StandIn) -> None:
     """Whichever of them is asked."""
-    async with _running(upstream, WORKERS="3") as command:
+    async with running_command(upstream, WORKERS="3") as command:
         for _ in range(2):
             await command.wait_for("listening")
         for _ in range(20):
@@ -202,7 +142,7 @@ async def test_workers_share_the_port_and_add_up_their_metrics(upstream: StandIn
 
 async def test_a_worker_that_dies_is_replaced(upstream: StandIn) -> None:
     """And its death is logged."""
-    async with _running(upstream, WORKERS="2") as command:
+    async with running_command(upstream, WORKERS="2") as command:
         await command.wait_for("listening")
         victim = _children(command.process.pid)[0]
         os.kill(victim, signal.SIGKILL)
@@ -223,7 +163,7 @@ async def test_workers_drain_too(upstream: StandIn) -> None:
     upstream.script = stream(
         wire(chunk(content="a"), done=False), release, wire(chunk(content="b"), chunk("stop"))
     )
-    async with _running(upstream, WORKERS="2") as command, aiohttp.ClientSession() as http:
+    async with running_command(upstream, WORKERS="2") as command, aiohttp.ClientSession() as http:
         await command.wait_for("listening")
         replies = await asyncio.gather(*[command.post(http, streamed=True) for _ in range(8)])
         for reply in replies:
@@ -244,7 +184,7 @@ async def test_workers_drain_too(upstream: StandIn) -> None:
 
 async def test_workers_do_not_outlive_their_parent(upstream: StandIn) -> None:
     """However it went: the port is free again."""
-    async with _running(upstream, WORKERS="2") as command:
+    async with running_command(upstream, WORKERS="2") as command:
         await command.wait_for("listening")
         command.process.kill()
         await command.process.wait()
