@@ -1,7 +1,7 @@
 # Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit integration lint format lock
+.PHONY: help up down test unit integration bench lint format lock
 
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
@@ -39,6 +39,10 @@ unit: ## run the tests that need no engine
 integration: ## run the tests that deploy
 	@scripts/bootstrap --dev
 	@$(TOOLS) && python -m pytest -m integration
+
+bench: ## measure what the proxy costs (needs Go and the images of `make up`; ARGS=--help)
+	@scripts/bootstrap --dev
+	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.proxy $(ARGS)
 
 lint: ## check style, types and shell scripts
 	@scripts/bootstrap --dev
