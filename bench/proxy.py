@@ -232,7 +232,7 @@ def go_command() -> str:
     go = directory / "go" / "bin" / "go"
     if not go.exists():
         print("installing Go (a few seconds)", file=sys.stderr)
-        command = ["uv", "pip", "install", "--quiet", "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
         lock = ROOT / "toolchain" / "go-requirements.txt"
         subprocess.run([*command, "--target", str(directory), "-r", str(lock)], check=True)
         go.chmod(0o755)
