@@ -307,9 +307,10 @@ def _mount(
 
 
 # Everything but what the provider applies to a running container: limits, grace, restart policy.
-# Some of the others it would take without applying them (mounts, health check, tmpfs, init), and
-# `wait` stands for a container that never got healthy, which the next `up` must not accept.
+# Some of the others it would take without applying them (mounts, health check, tmpfs, init).
 _REPLACED_FOR = [
+    # The engine's name for a container that never got healthy, which the next `up` must not accept.
+    "#initerror",
     "capabilities",
     "command",
     "entrypoints",
