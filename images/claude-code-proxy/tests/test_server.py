@@ -374,7 +374,7 @@ async def test_tokens_are_counted_without_the_upstream(
     assert 900 < await count("word " * 1000) < 1300
     assert await count("Hi", tools=[tool]) > plain + 90
     assert await count("Hi", system="word " * 100) > plain + 90
-    assert await count([_png(750, 100)]) == plain + 99
+    assert await count([_png(750, 100)]) == plain + 85 + 2 * 170 - 1
     assert (
         await count([{"type": "tool_result", "tool_use_id": "1", "content": "word " * 100}]) > 100
     )

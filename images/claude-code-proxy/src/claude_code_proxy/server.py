@@ -240,8 +240,9 @@ class Proxy:
     async def _count_tokens(self, exchange: Exchange) -> web.StreamResponse:
         body = await self._read_json(exchange)
         asked = chat_request.requested_model(body)
-        chat = chat_request.translate({**body, "max_tokens": 1}, asked, self._settings)
-        exchange.fields["model"] = asked
+        model = await self.catalog.choose(asked, self._settings)
+        exchange.fields |= {"model": asked, "upstream_model": model}
+        chat = chat_request.translate({**body, "max_tokens": 1}, model, self._settings)
         return exchange.json({"input_tokens": count_chat(chat.body)})
 
     async def _messages(self, exchange: Exchange) -> web.StreamResponse:
