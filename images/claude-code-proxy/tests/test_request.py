@@ -267,7 +267,7 @@ def test_tools_become_functions_and_server_tools_are_dropped() -> None:
             "function": {
                 "name": "Read",
                 "description": "Reads",
-                "parameters": {"type": "object"},
+                "parameters": {"type": "object", "properties": {}},
             },
         }
     ]
@@ -445,7 +445,7 @@ def test_an_output_schema_is_passed_on(field: str) -> None:
         ({"model": ...}, "model"),
         ({"model": ""}, "model"),
         ({"max_tokens": ...}, "max_tokens"),
-        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
         ({"max_tokens": "9"}, "max_tokens"),
         ({"messages": ...}, "messages"),

@@ -22,7 +22,7 @@ _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _BILLING_PREFIX = "x-anthropic-billing-header:"
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 _LOW_BUDGET, _MEDIUM_BUDGET = 4_096, 16_384
-_NO_MAX_TOKENS = ("gpt-5", "o1", "o3", "o4")
+_STRICT_MODELS = ("gpt-5", "o1", "o3", "o4")
 _OTHER_BLOCKS = frozenset(
     {
         "advisor_tool_result",
@@ -103,7 +103,8 @@ def translate(body: Json, model: str, settings: Settings) -> ChatRequest:
         if value is not None:
             if type(value) not in (int, float) or not 0 <= value <= most:
                 raise invalid_request(name, f"must be a number from 0 to {most:g}")
-            chat[name] = value
+            if not _is_strict(model):
+                chat[name] = value
     if stop_sequences:
         chat["stop"] = list(stop_sequences)
     user = _user(body)
@@ -167,15 +168,20 @@ def _max_tokens(body: Json) -> int:
     value = body.get("max_tokens")
     if value is None:
         raise invalid_request("max_tokens", "Field required")
-    if type(value) is not int or value < 1:
-        raise invalid_request("max_tokens", "Input should be a whole number of at least 1")
-    return value
+    if type(value) is not int or value < 0:
+        raise invalid_request("max_tokens", "Input should be a whole number of at least 0")
+    # 0 warms Anthropic's prompt cache without an answer; no other API has that.
+    return max(value, 1)
 
 
 def _limit_name(model: str) -> str:
-    """Return the field that bounds the output: OpenAI's reasoning models refuse `max_tokens`."""
-    bare = model.lower().rpartition("/")[2]
-    return "max_completion_tokens" if bare.startswith(_NO_MAX_TOKENS) else "max_tokens"
+    """Return the field that bounds the output."""
+    return "max_completion_tokens" if _is_strict(model) else "max_tokens"
+
+
+def _is_strict(model: str) -> bool:
+    """Tell whether a model is one of OpenAI's that refuse `max_tokens` and sampling parameters."""
+    return model.lower().rpartition("/")[2].startswith(_STRICT_MODELS)
 
 
 def _stop_sequences(body: Json) -> tuple[str, ...]:
@@ -540,13 +546,17 @@ def _add_tools(body: Json, chat: Json, tool_names: dict[str, str]) -> None:
                 continue
         name = _text(tool, "name", path, non_empty=True)
         names.add(name)
-        function: Json = {"name": _short_name(name, tool_names), "parameters": schema}
+        function: Json = {"name": _short_name(name, tool_names)}
         if known is not None:
             function["description"], function["parameters"] = known
         elif schema is None:
             raise invalid_request(f"{path}.input_schema", "Field required")
-        elif tool.get("description") is not None:
-            function["description"] = _text(tool, "description", path)
+        else:
+            # OpenAI's API refuses objects that do not name their properties.
+            properties = schema.get("properties") or {}
+            function["parameters"] = {"type": "object", **schema, "properties": properties}
+            if tool.get("description") is not None:
+                function["description"] = _text(tool, "description", path)
         tools.append({"type": "function", "function": function})
     choice = _object(body, "tool_choice", "")
     kind = _text(choice, "type", "tool_choice") if choice else None
