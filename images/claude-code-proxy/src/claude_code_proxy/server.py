@@ -288,12 +288,21 @@ class Proxy:
                 "server": _SERVER,
             }
         )
+        whole: bytes | None = None
+        if reply.content_type == "application/json":
+            # Some upstreams do not stream, and some report errors so, with status 200.
+            events = translator.whole(await self._upstream.read(reply))
+            exchange.fields |= events[-2]["usage"]
+            whole = b"".join(map(encode, events))
         exchange.response = response
         await response.prepare(exchange.http)
         with _Pinger(response, self._settings.ping_interval) as pinger:
             await pinger.write(encode(translator.start()))
-            async for events in self._events(exchange, reply, translator):
-                await pinger.write(events)
+            if whole is not None:
+                await pinger.write(whole)
+            else:
+                async for piece in self._events(exchange, reply, translator):
+                    await pinger.write(piece)
         # The client has its whole answer; its end of body is what says that the upstream's
         # connection is free for its next request.
         await self._upstream.drain(reply)

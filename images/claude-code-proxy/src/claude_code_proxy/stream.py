@@ -132,6 +132,22 @@ class StreamTranslator:
             self._stop_match = matched
         return events
 
+    def whole(self, raw: bytes) -> list[Event]:
+        """Return the events of an answer that came as JSON, all but the first.
+
+        Raises:
+            ApiError: It is an error or no chat completion.
+        """
+        try:
+            reply = orjson.loads(raw)
+            if not reply.get("error"):
+                choice = reply["choices"][0]
+                choice["delta"] = choice.pop("message")
+                choice["finish_reason"] = choice.get("finish_reason") or "stop"
+        except (orjson.JSONDecodeError, AttributeError, IndexError, KeyError, TypeError):
+            raise bad_gateway("The upstream's answer is not a chat completion.") from None
+        return [*self.feed(orjson.dumps(reply)), *self.end()]
+
     def end(self) -> list[Event]:
         """Return the events that close the stream.
 
