@@ -77,15 +77,17 @@ def completion(
     *,
     finish: str = "stop",
     usage: dict[str, Any] | None = USAGE,
+    extra: dict[str, Any] | None = None,
     **message: Any,
 ) -> Script:
-    """Answer with one chat completion."""
+    """Answer with one chat completion; `extra` goes beside its finish reason."""
 
     async def answer(_: web.Request) -> web.Response:
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text, **message},
             "finish_reason": finish,
+            **(extra or {}),
         }
         body: dict[str, Any] = {"id": "c", "object": "chat.completion", "choices": [choice]}
         if usage:
