@@ -179,6 +179,61 @@ async def test_arguments_arrive_piece_by_piece_and_calls_one_after_the_other(
     assert seen == [(0, '{"a"'), (0, ": 1}"), (1, '{"b": 2}')]
 
 
+@pytest.mark.row("its end")
+async def test_a_stream_is_the_messages_apis_byte_for_byte(
+    proxy: RunningProxy, upstream: StandIn
+) -> None:
+    """Each event by its name, in the documented order, and nothing else."""
+    upstream.script = answer("Hi", calls=(("c", "Read", "{}"),), finish="tool_calls")
+    body = {"model": "m", "max_tokens": 5, "messages": HI, "stream": True}
+    headers = {"x-api-key": proxy.key}
+    async with proxy.http.post(proxy.url + "/v1/messages", json=body, headers=headers) as reply:
+        raw = await reply.text()
+
+    events = [block.splitlines() for block in raw.removesuffix("\n\n").split("\n\n")]
+    assert reply.content_type == "text/event-stream"
+    assert [len(lines) for lines in events] == [2] * len(events)
+    data = [json.loads(line.removeprefix("data: ")) for _, line in events]
+    assert [name for name, _ in events] == [f"event: {event['type']}" for event in data]
+    assert data[0]["message"].pop("id").startswith("msg_")
+    block, usage = "content_block", {"input_tokens": 12, "output_tokens": 7}
+    cache = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 8}
+    deltas = [
+        {"type": "text_delta", "text": "H"},
+        {"type": "text_delta", "text": "i"},
+        {"type": "input_json_delta", "partial_json": "{"},
+        {"type": "input_json_delta", "partial_json": "}"},
+    ]
+    assert data == [
+        {
+            "type": "message_start",
+            "message": {
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": dict.fromkeys([*usage, *cache], 0),
+            },
+        },
+        {"type": f"{block}_start", "index": 0, block: text("")},
+        {"type": f"{block}_delta", "index": 0, "delta": deltas[0]},
+        {"type": f"{block}_delta", "index": 0, "delta": deltas[1]},
+        {"type": f"{block}_stop", "index": 0},
+        {"type": f"{block}_start", "index": 1, block: use("c")},
+        {"type": f"{block}_delta", "index": 1, "delta": deltas[2]},
+        {"type": f"{block}_delta", "index": 1, "delta": deltas[3]},
+        {"type": f"{block}_stop", "index": 1},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+            "usage": usage | cache,
+        },
+        {"type": "message_stop"},
+    ]
+
+
 # --- errors ---
 
 NOT_UNDERSTOOD = "not reachable, not understood (also a stream where JSON was asked for)"
@@ -309,7 +364,9 @@ async def test_an_unreachable_upstream_is_a_bad_gateway(
 
 @pytest.mark.row(NOT_UNDERSTOOD)
 @MODES
-@pytest.mark.parametrize("body", ["{}", '{"choices": []}', "[]", "{", "<html>"])
+@pytest.mark.parametrize(
+    "body", ["{}", '{"choices": [{"delta": 7, "message": 7}]}', "[]", "{", "<html>"]
+)
 async def test_an_answer_that_is_no_completion_is_not_understood(
     proxy: RunningProxy, upstream: StandIn, body: str, streamed: bool
 ) -> None:

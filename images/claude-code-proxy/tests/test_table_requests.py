@@ -572,10 +572,14 @@ async def test_client_tools_are_functions(
 async def test_the_customers_name_is_passed_on(
     proxy: RunningProxy, upstream: StandIn, streamed: bool
 ) -> None:
-    """The only header of the client's that is."""
+    """The only header of the client's that is: neither its key nor its betas are."""
     upstream.script = answer("Hello")
+    customer = {"x-litellm-customer-id": "alice"}
 
-    await ask(proxy, streamed, extra_headers={"x-litellm-customer-id": "alice", "x-other": "y"})
+    await ask(proxy, streamed, extra_headers={**customer, "x-other": "y", "anthropic-beta": "z"})
 
-    assert upstream.headers[-1]["x-litellm-customer-id"] == "alice"
-    assert "x-other" not in upstream.headers[-1]
+    sent = upstream.headers[-1]
+    assert sent["x-litellm-customer-id"] == "alice"
+    assert not {"x-other", "anthropic-beta", "anthropic-version", "x-api-key"} & {
+        name.lower() for name in sent
+    }
