@@ -12,8 +12,6 @@ from conftest import RunningProxy, StartProxy
 from stand_in import StandIn, chunk, completion, failure, stream, usage_chunk, wire
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
-TOOLS: list[Any] = [{"name": "Read", "input_schema": {"type": "object"}}]
-CALL = {"id": "c1", "type": "function", "function": {"name": "Read", "arguments": '{"path": "a"}'}}
 
 
 async def _ask(proxy: RunningProxy, *, streamed: bool, **changes: Any) -> anthropic.types.Message:

@@ -331,6 +331,28 @@ async def test_a_full_context_is_told_in_words_that_claude_code_knows(
     assert str(caught.value.api_message).startswith("prompt is too long: ")
 
 
+@pytest.mark.row("400, 422, other 4xx")
+@MODES
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Failed to call a function.", "code": "tool_use_failed"},
+        {"message": 'GroqException - {"error": {"code": "tool_use_failed"}}', "code": "400"},
+    ],
+    ids=["groq", "litellm"],
+)
+async def test_a_call_that_the_model_wrote_wrongly_can_be_tried_again(
+    proxy: RunningProxy, upstream: StandIn, error: Json, streamed: bool
+) -> None:
+    """It is not the client's request that is wrong, and the SDKs do not repeat a 400."""
+    upstream.script = failure(400, **error)
+
+    with pytest.raises(anthropic.InternalServerError) as caught:
+        await ask(proxy, streamed)
+
+    assert (caught.value.status_code, caught.value.type) == (502, "api_error")
+
+
 @pytest.mark.row("408, 504, silence")
 @MODES
 async def test_silence_is_a_timeout(

@@ -17,6 +17,10 @@ _TOO_LONG = (
     "prompt is too long",
 )
 
+# Groq's word for a call that its model wrote wrongly: a further try may do better, and the SDKs try
+# again after a 5xx but not after a 400.
+_BAD_CALL = "tool_use_failed"
+
 _KEPT_HEADERS = ("retry-after", "retry-after-ms")
 _MAX_MESSAGE = 2_000
 
@@ -89,15 +93,21 @@ def from_upstream(
 
 def from_stream(error: Any, secrets: tuple[str, ...] = ()) -> ApiError:
     """Translate the `error` member of a chunk that came after the stream had begun."""
-    code = error.get("code") if isinstance(error, dict) else None
-    status = 500
-    if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()):
-        status = int(code)
-    elif isinstance(error, dict) and "rate_limit" in f"{code} {error.get('type')}":
-        status = 429
-    return from_upstream(
-        status if 400 <= status < 600 else 500, orjson.dumps({"error": error}), {}, secrets
-    )
+    return from_upstream(_told_status(error), orjson.dumps({"error": error}), {}, secrets)
+
+
+def _told_status(error: Any) -> int:
+    """Return the status that an error without one of its own stands for."""
+    if not isinstance(error, dict):
+        return 500
+    for name in ("status_code", "status", "code"):
+        told = str(error.get(name))
+        if told.isdecimal() and 400 <= int(told) < 600:
+            return int(told)
+    words = f"{error.get('code')} {error.get('type')}"
+    if "rate_limit" in words:
+        return 429
+    return 400 if "invalid_request" in words or "context_length" in words else 500
 
 
 def _from_status(status: int, message: str, code: str) -> ApiError:
@@ -127,6 +137,8 @@ def _from_status(status: int, message: str, code: str) -> ApiError:
             return ApiError(529, "overloaded_error", message)
     if 400 <= status < 500:
         lowered = f"{code} {message}".lower()
+        if _BAD_CALL in lowered:
+            return bad_gateway(f"The model wrote a tool call that cannot be used: {message}")
         if any(words in lowered for words in _TOO_LONG):
             message = f"prompt is too long: {message}"
         return ApiError(400, "invalid_request_error", message)
