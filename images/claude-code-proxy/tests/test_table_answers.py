@@ -295,6 +295,29 @@ async def test_a_row_of_errors(
         assert "because" in str(error.api_message)
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "17", "llm_provider-retry-after": "99"}, {"retry-after": "17"}),
+        ({"llm_provider-retry-after": "99"}, {"retry-after": "99"}),
+        ({"retry-after-ms": "1700"}, {"retry-after-ms": "1700"}),
+        ({"x-other": "1"}, {}),
+    ],
+)
+@MODES
+async def test_the_time_to_retry_is_passed_on(
+    proxy: RunningProxy, upstream: StandIn, headers: Json, expected: Json, streamed: bool
+) -> None:
+    """The SDKs and Claude Code wait for as long as the upstream says."""
+    upstream.script = failure(429, "slow down", headers)
+
+    with pytest.raises(anthropic.RateLimitError, match="slow down") as caught:
+        await ask(proxy, streamed)
+
+    got = caught.value.response.headers
+    assert {name: got[name] for name in got if name.startswith(("retry", "llm", "x-o"))} == expected
+
+
 @pytest.mark.row(OPERATORS_KEY)
 @MODES
 async def test_a_refused_key_is_the_operators(

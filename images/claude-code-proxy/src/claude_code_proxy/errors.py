@@ -22,6 +22,8 @@ _TOO_LONG = (
 _BAD_CALL = "tool_use_failed"
 
 _KEPT_HEADERS = ("retry-after", "retry-after-ms")
+# How LiteLLM passes on its providers' headers.
+_LITELLM_PREFIX = "llm_provider-"
 _MAX_MESSAGE = 2_000
 
 
@@ -87,7 +89,10 @@ def from_upstream(
     for secret in secrets:
         message = message.replace(secret, "***")
     error = _from_status(status, message, code)
-    error.headers.update({name: headers[name] for name in _KEPT_HEADERS if name in headers})
+    for name in _KEPT_HEADERS:
+        value = headers.get(name) or headers.get(f"{_LITELLM_PREFIX}{name}")
+        if value:
+            error.headers[name] = value
     return error
 
 
