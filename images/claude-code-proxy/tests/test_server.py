@@ -323,6 +323,17 @@ async def test_tokens_are_counted_without_the_upstream(
     assert upstream.asked == []
 
 
+async def test_tokens_are_counted_for_the_model_that_would_answer(proxy: RunningProxy) -> None:
+    """What gpt-oss is told before the first message is billed too."""
+
+    async def count(model: str) -> int:
+        messages: Any = HI
+        counted = await proxy.client.messages.count_tokens(model=model, messages=messages)
+        return counted.input_tokens
+
+    assert await count("groq-gpt-oss-20b") > await count("claude-opus-4-8") + 50
+
+
 async def test_counting_refuses_what_a_request_would(proxy: RunningProxy) -> None:
     """With the same path; only `max_tokens` is not needed."""
     body = {"model": "x", "messages": [{"role": "user", "content": [{"type": "video"}]}]}

@@ -39,6 +39,13 @@ def test_no_text_is_no_token() -> None:
     assert (count_text(""), count_text("\x00")) == (0, 1)
 
 
+def test_a_text_that_no_model_reads_is_counted_by_its_beginning() -> None:
+    """So that nobody can keep the proxy busy with it."""
+    text = "some words and 12 numbers\n" * 100_000
+
+    assert count_text(text * 8) == pytest.approx(8 * count_text(text), rel=0.01)
+
+
 def _jpeg(width: int, height: int) -> bytes:
     return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width)
 

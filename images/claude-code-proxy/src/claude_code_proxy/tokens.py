@@ -47,6 +47,9 @@ _SYMBOL, _SYMBOL_BEFORE_WORD, _SPACED_SYMBOL = 0.844, 0.303, 1.491
 _FEW_SYMBOLS, _MANY_SYMBOLS, _FURTHER_SYMBOL, _RULE = 1.18, 2.78, 0.157, 1.476
 _LINE_END, _INDENT, _ONE_TAB, _TABS = 1.3, 1.118, 0.734, 1.221
 
+# More characters than any model reads: the beginning stands for the rest of a longer text.
+_LONGEST = 2 * 1024 * 1024
+
 # What harmony puts around things: role, channel and marks of a message, a call and a result; the
 # system message that it begins with; the answer that it opens.
 _PER_MESSAGE, _PER_ANSWER, _PER_CALL, _PER_RESULT = 4, 6, 13, 11
@@ -60,6 +63,8 @@ _BYTES_PER_PDF_TOKEN = 40
 
 def count_text(text: str) -> int:
     """Return the estimated number of tokens in a text."""
+    if len(text) > _LONGEST:
+        return count_text(text[:_LONGEST]) * len(text) // _LONGEST
     raw = text.encode("utf-8", "replace")
     total = 0.0
     for word, times in Counter(raw.translate(_WORDS).split()).items():
