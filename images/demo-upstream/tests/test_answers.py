@@ -125,6 +125,15 @@ async def test_a_message_that_asks_for_nothing_gets_text_though_tools_are_offere
     assert "echo hi" in answer.choices[0].message.content
 
 
+async def test_a_message_that_forbids_calls_gets_text(upstream):
+    """Claude Code asks so for a summary, in a message that names its tools."""
+    text = "Do NOT call any tools. Use `echo hi` and the Bash tool in what you write."
+    answer = await upstream.ask(text, tools=[BASH])
+
+    assert answer.choices[0].message.tool_calls is None
+    assert "echo hi" in answer.choices[0].message.content
+
+
 async def test_a_tool_that_is_named_is_called_with_what_is_quoted(upstream):
     """Nested and optional parts of its schema are respected."""
     tool = {

@@ -18,6 +18,8 @@ _TICKS = re.compile(r"`([^`\n]+)`")
 _QUOTES = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
 _RUN_LINE = re.compile(r"^\s*run:\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _VERB = re.compile(r"\b(run|execute|use|call)\b", re.IGNORECASE)
+# Claude Code asks so for a summary, and names its tools while it does.
+_FORBIDDEN = re.compile(r"\bdo not (run|execute|use|call) any tools?\b", re.IGNORECASE)
 _QUOTED_AT_MOST = 300
 _OUTPUT_AT_MOST = 4000
 _FILLER = "the quick brown fox jumps over the lazy dog while everyone else keeps working".split()
@@ -102,7 +104,7 @@ def _tool_outputs(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def _calls(request: ChatRequest, said: str, markers: Markers) -> tuple[ToolCall, ...]:
-    if not request.tools or request.tool_choice == "none":
+    if not request.tools or request.tool_choice == "none" or _FORBIDDEN.search(said):
         return ()
     tool = _wanted_tool(request, said, markers)
     if tool is None:
