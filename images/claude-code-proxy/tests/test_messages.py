@@ -93,6 +93,24 @@ async def test_the_upstream_key_is_blanked_in_every_message(
     assert error["error"]["message"] == "bad header Bearer ***"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages[5].content must be a string",
+        "Invalid content type. image_url is only supported by certain models.",
+        "big is not a multimodal model",
+    ],
+)
+async def test_a_refused_image_is_told_in_words_that_claude_code_knows(
+    proxy: RunningProxy, upstream: StandIn, message: str
+) -> None:
+    """It takes the image out of the conversation, which would be stuck with it."""
+    upstream.script = failure(400, message)
+
+    with pytest.raises(anthropic.BadRequestError, match="Could not process image: "):
+        await _ask(proxy, streamed=True)
+
+
 async def test_a_connection_that_breaks_before_the_answer_is_tried_again(
     start_proxy: StartProxy, upstream: StandIn
 ) -> None:

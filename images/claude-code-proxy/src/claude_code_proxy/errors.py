@@ -20,6 +20,10 @@ _TOO_LONG = (
 # Groq's word for a call that its model wrote wrongly: a further try may do better, and the SDKs try
 # again after a 5xx but not after a 400.
 _BAD_CALL = "tool_use_failed"
+# The upstreams' words for "this model sees no images". In Anthropic's, Claude Code takes the image
+# out of the conversation and goes on; in others it sends it again with every further turn. Parts
+# instead of a string are sent for images' sake only.
+_NO_IMAGES = ("content must be a string", "image_url", "image input", "multimodal model")
 
 _KEPT_HEADERS = ("retry-after", "retry-after-ms")
 # How LiteLLM passes on its providers' headers.
@@ -146,6 +150,8 @@ def _from_status(status: int, message: str, code: str) -> ApiError:
             return bad_gateway(f"The model wrote a tool call that cannot be used: {message}")
         if any(words in lowered for words in _TOO_LONG):
             message = f"prompt is too long: {message}"
+        elif any(words in lowered for words in _NO_IMAGES):
+            message = f"Could not process image: {message}"
         return ApiError(400, "invalid_request_error", message)
     if status >= 500:
         return ApiError(status, "api_error", message)
