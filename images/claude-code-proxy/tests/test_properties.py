@@ -6,12 +6,10 @@ import json
 from itertools import pairwise
 from typing import Any
 
-from anthropic.types import Message, RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import completion_create_params
-from pydantic import TypeAdapter
 from stand_in import chunk, tool_chunk, usage_chunk, wire
+from validity import check_chat, check_event, check_message, rebuild
 
 from claude_code_proxy.request import ChatRequest, translate
 from claude_code_proxy.response import Usage
@@ -22,9 +20,6 @@ from claude_code_proxy.stream import StreamTranslator
 
 Json = dict[str, Any]
 
-CHAT: TypeAdapter[Any] = TypeAdapter(completion_create_params.CompletionCreateParamsNonStreaming)
-MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
-EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 SETTINGS = Settings(upstream_url="http://127.0.0.1/v1", upstream_key="-")
 
 
@@ -176,21 +171,13 @@ def test_a_valid_request_loses_nothing_and_stays_in_order(
     chat = translate(body, "upstream-model", SETTINGS).body
 
     text = json.dumps(chat)
-    # Consumes the lazy parts too.
-    CHAT.dump_json(CHAT.validate_python(chat, strict=True))
+    check_chat(chat)
     expected = [word for words in conversation.kept for word in words]
     assert [text.count(word) for word in expected] == [1] * len(expected)
     places = [text.index(word) for word in expected]
     assert places == sorted(places)
     assert not [word for word in conversation.dropped if word in text]
     assert all(len(tool["function"]["name"]) <= 64 for tool in chat.get("tools", ()))
-    pending: list[str] = []
-    for message in chat["messages"]:
-        if message["role"] == "tool":
-            pending.remove(message["tool_call_id"])
-        else:
-            assert not pending, "something stands between a call and its result"
-        pending.extend(call["id"] for call in message.get("tool_calls") or ())
 
 
 # --- answers ---
@@ -247,29 +234,6 @@ def estimate(written: int) -> Usage:
     raise AssertionError(written)
 
 
-def rebuild(events: list[Json]) -> list[Json]:
-    """Return the content blocks that a client puts together."""
-    blocks: list[Json] = []
-    arguments = ""
-    for event in events:
-        match event["type"]:
-            case "content_block_start":
-                blocks.append(dict(event["content_block"]))
-                arguments = ""
-            case "content_block_delta":
-                delta = event["delta"]
-                match delta["type"]:
-                    case "input_json_delta":
-                        arguments += delta["partial_json"]
-                    case "text_delta":
-                        blocks[-1]["text"] += delta["text"]
-                    case "thinking_delta":
-                        blocks[-1]["thinking"] += delta["thinking"]
-            case "content_block_stop" if blocks[-1]["type"] == "tool_use":
-                blocks[-1]["input"] = json.loads(arguments)
-    return blocks
-
-
 @given(answers(), st.lists(st.integers(0, 10_000), max_size=30))
 def test_whole_and_streamed_answers_are_valid_and_say_the_same(
     answer: tuple[Json, list[Json]], cuts: list[int]
@@ -295,9 +259,9 @@ def test_whole_and_streamed_answers_are_valid_and_say_the_same(
                 events.extend(translator.feed(data))
     events.extend(translator.end())
 
-    MESSAGE.validate_python(whole, strict=True)
+    check_message(whole)
     for event in events:
-        EVENT.validate_python(event, strict=True)
+        check_event(event)
         assert json.loads(encode(event).split(b"data: ", 1)[1]) == event
     blocks = rebuild(events)
     assert blocks == whole["content"]
