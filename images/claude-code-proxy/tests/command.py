@@ -10,13 +10,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
-from stand_in import StandIn
 
 SOURCE = Path(__file__).parents[1] / "src"
 COMMAND = (sys.executable, "-m", "claude_code_proxy")
+
+
+class Endpoint(Protocol):
+    """An upstream that answers at `url` to whoever shows `key`."""
+
+    url: str
+    key: str
 
 
 class Command:
@@ -64,18 +70,18 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_command(upstream: StandIn, **changes: str) -> AsyncIterator[Command]:
-    """Run the command in front of the stand-in until the block ends."""
+async def running_command(upstream: Endpoint, **changes: str) -> AsyncIterator[Command]:
+    """Run the command in front of an upstream until the block ends."""
     key = "key-" + secrets.token_hex(16)
-    environ = environment(
-        OPENAI_API_KEY=upstream.key,
-        OPENAI_BASE_URL=upstream.url,
-        ANTHROPIC_API_KEY=key,
-        BIG_MODEL="big",
-        HOST="127.0.0.1",
-        PORT="0",
-        **changes,
-    )
+    defaults = {
+        "OPENAI_API_KEY": upstream.key,
+        "OPENAI_BASE_URL": upstream.url,
+        "ANTHROPIC_API_KEY": key,
+        "BIG_MODEL": "big",
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+    }
+    environ = environment(**defaults | changes)
     process = await asyncio.create_subprocess_exec(
         *COMMAND, env=environ, stdout=asyncio.subprocess.PIPE
     )

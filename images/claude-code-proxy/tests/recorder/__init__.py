@@ -1,0 +1,1 @@
+"""Records the requests of real Claude Code sessions, without a word of their text."""
