@@ -553,8 +553,11 @@ def _add_tools(body: Json, chat: Json, tool_names: dict[str, str]) -> None:
             raise invalid_request(f"{path}.input_schema", "Field required")
         else:
             # OpenAI's API refuses objects that do not name their properties.
-            properties = schema.get("properties") or {}
-            function["parameters"] = {"type": "object", **schema, "properties": properties}
+            required = {
+                "type": schema.get("type", "object"),
+                "properties": schema.get("properties") or {},
+            }
+            function["parameters"] = schema | required
             if tool.get("description") is not None:
                 function["description"] = _text(tool, "description", path)
         tools.append({"type": "function", "function": function})
