@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from prometheus_client import (
@@ -41,37 +42,48 @@ class Metrics:
         else:
             ProcessCollector(registry=own)
             PlatformCollector(registry=own)
-        self._requests = Counter(
-            "claude_code_proxy_requests",
-            "Requests answered.",
-            ("route", "status"),
-            registry=own,
+        # Looked up by the library, under a lock, they cost as much as the counting itself.
+        self._requests = cache(
+            Counter(
+                "claude_code_proxy_requests",
+                "Requests answered.",
+                ("route", "status"),
+                registry=own,
+            ).labels
         )
-        self._errors = Counter(
-            "claude_code_proxy_errors",
-            "Errors told to clients, by Anthropic's error type; also inside streams.",
-            ("route", "type"),
-            registry=own,
+        self._errors = cache(
+            Counter(
+                "claude_code_proxy_errors",
+                "Errors told to clients, by Anthropic's error type; also inside streams.",
+                ("route", "type"),
+                registry=own,
+            ).labels
         )
-        self._seconds = Histogram(
-            "claude_code_proxy_request_duration_seconds",
-            "From the request's head to the last byte of its answer.",
-            ("route", "stream"),
-            buckets=_SECONDS,
-            registry=own,
+        self._seconds = cache(
+            Histogram(
+                "claude_code_proxy_request_duration_seconds",
+                "From the request's head to the last byte of its answer.",
+                ("route", "stream"),
+                buckets=_SECONDS,
+                registry=own,
+            ).labels
         )
-        self._first = Histogram(
-            "claude_code_proxy_upstream_answer_seconds",
-            "From the request's head to the upstream's acceptance.",
-            ("model",),
-            buckets=_SECONDS,
-            registry=own,
+        self._first = cache(
+            Histogram(
+                "claude_code_proxy_upstream_answer_seconds",
+                "From the request's head to the upstream's acceptance.",
+                ("model",),
+                buckets=_SECONDS,
+                registry=own,
+            ).labels
         )
-        self._tokens = Counter(
-            "claude_code_proxy_tokens",
-            "Tokens as told to clients: input without cached ones, cached, output.",
-            ("model", "kind"),
-            registry=own,
+        self._tokens = cache(
+            Counter(
+                "claude_code_proxy_tokens",
+                "Tokens as told to clients: input without cached ones, cached, output.",
+                ("model", "kind"),
+                registry=own,
+            ).labels
         )
         self._open = Gauge(
             "claude_code_proxy_requests_open",
@@ -97,19 +109,19 @@ class Metrics:
     ) -> None:
         """Note how a request has ended."""
         self._open.dec()
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route, "true" if stream else "false").observe(seconds)
+        self._requests(route, str(status)).inc()
+        self._seconds(route, "true" if stream else "false").observe(seconds)
         if error is not None:
-            self._errors.labels(route, error).inc()
+            self._errors(route, error).inc()
 
     def accepted(self, model: str, seconds: float) -> None:
         """Note that the upstream has accepted a request for one of its models."""
-        self._first.labels(model).observe(seconds)
+        self._first(model).observe(seconds)
 
     def used(self, model: str, usage: Mapping[str, Any]) -> None:
         """Add the usage of an answer, in Anthropic's shape."""
         for name, kind in _TOKENS.items():
-            self._tokens.labels(model, kind).inc(usage.get(name) or 0)
+            self._tokens(model, kind).inc(usage.get(name) or 0)
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""

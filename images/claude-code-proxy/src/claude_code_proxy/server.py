@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import random
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,7 +58,7 @@ class Exchange:
     def __init__(self, http: web.BaseRequest, route: str) -> None:
         self.http = http
         self.route = route
-        self.id = f"req_{uuid.uuid4().hex}"
+        self.id = f"req_{random.getrandbits(128):032x}"
         self.fields: dict[str, Any] = {}
         self.response: web.StreamResponse | None = None
         self.started = time.monotonic()
@@ -69,8 +70,12 @@ class Exchange:
         return web.Response(
             body=orjson.dumps(body),
             status=status,
-            content_type="application/json",
-            headers={**(headers or {}), "request-id": self.id, "server": _SERVER},
+            headers={
+                **(headers or {}),
+                "content-type": "application/json",
+                "request-id": self.id,
+                "server": _SERVER,
+            },
         )
 
 
@@ -255,14 +260,16 @@ class Proxy:
         customer = exchange.http.headers.get(CUSTOMER_HEADER)
         headers = {CUSTOMER_HEADER: customer} if customer else {}
         exchange.fields["client"] = customer
-        # The parsed request can be megabytes; what an answer needs is in `chat`.
+        # The parsed request can be megabytes, which are not held while the upstream thinks.
+        payload = orjson.dumps(chat.body)
+        chat = replace(chat, body={})
         del body
 
         def estimate(written: int) -> Usage:
-            return Usage(input=count_chat(chat.body), output=-(-written // 4))
+            return Usage(input=count_chat(orjson.loads(payload)), output=-(-written // 4))
 
-        message_id = f"msg_{uuid.uuid4().hex[:24]}"
-        async with self._upstream.chat(chat.body, headers) as reply:
+        message_id = f"msg_{random.getrandbits(96):024x}"
+        async with await self._upstream.chat(model, payload, headers) as reply:
             self._metrics.accepted(model, time.monotonic() - exchange.started)
             if chat.stream:
                 translator = StreamTranslator(chat, message_id, estimate, self._upstream.secrets)

@@ -46,33 +46,32 @@ class SseParser:
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = buffer.split(b"\n")
         self._tail = lines.pop() + carried
-        events: list[bytes] = []
-        for line in lines:
-            self._line(line, events)
+        events = self._lines(lines)
         if len(self._tail) + self._held > self._limit:
             raise SseOverflowError
         return events
 
     def close(self) -> list[bytes]:
         """Return what the end completes: some servers leave out the last blank line."""
-        events: list[bytes] = []
-        self._line(self._tail.removesuffix(b"\r"), events)
-        self._line(b"", events)
+        lines = [self._tail.removesuffix(b"\r"), b""]
         self._tail = b""
-        return events
+        return self._lines(lines)
 
-    def _line(self, line: bytes, events: list[bytes]) -> None:
-        if not line:
-            if self._data:
-                events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                self._data = []
-                self._held = 0
-        elif line.startswith(b"data:"):
-            data = line[6:] if line.startswith(b"data: ") else line[5:]
-            self._data.append(data)
-            self._held += len(data)
-        elif line == b"data":
-            self._data.append(b"")
+    def _lines(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        data = self._data
+        for line in lines:
+            if not line:
+                if data:
+                    events.append(data[0] if len(data) == 1 else b"\n".join(data))
+                    data.clear()
+                    self._held = 0
+            elif line.startswith(b"data:"):
+                data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._held += len(data[-1])
+            elif line == b"data":
+                data.append(b"")
+        return events
 
 
 def encode(event: dict[str, Any]) -> bytes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -44,10 +43,11 @@ class Upstream:
             "User-Agent": f"claude-code-proxy/{__version__}",
         }
         # Case-insensitive, so that a custom header replaces the one of the same name.
-        self._headers = {name.lower(): value for name, value in headers.items()}
-        self._headers |= {name.lower(): value for name, value in settings.custom_headers.items()}
+        all_headers = {name.lower(): value for name, value in headers.items()}
+        all_headers |= {name.lower(): value for name, value in settings.custom_headers.items()}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
+            headers=all_headers,
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=settings.request_timeout
             ),
@@ -67,25 +67,25 @@ class Upstream:
         """Strings that no client may see."""
         return (self._settings.upstream_key,)
 
-    @asynccontextmanager
     async def chat(
-        self, body: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a chat completion and yield its answer once the upstream accepted it.
+        self, model: str, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """Send a chat completion and return its answer once the upstream accepted it.
 
-        Leaving the block early closes the connection, so the upstream stops generating.
+        The answer is a context manager: leaving it early closes the connection, so the upstream
+        stops generating.
 
         Raises:
             ApiError: The upstream refused, stayed silent or cannot be reached.
         """
         url = self._chat_url
         if self._settings.azure_api_version is not None:
-            url = self._azure_url(body["model"])
-        response = await self._send(url, orjson.dumps(body), {**self._headers, **headers})
-        async with response:
-            if response.status != 200:
+            url = self._azure_url(model)
+        response = await self._send(url, body, headers)
+        if response.status != 200:
+            async with response:
                 raise await self._refusal(response)
-            yield response
+        return response
 
     async def read_some(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the next bytes of an answer, none at its end."""
@@ -118,7 +118,7 @@ class Upstream:
         timeout = aiohttp.ClientTimeout(total=_MODELS_TIMEOUT)
         try:
             async with self._session.get(
-                self._models_url, headers=self._headers, timeout=timeout, allow_redirects=False
+                self._models_url, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise await self._refusal(response)
