@@ -1,0 +1,100 @@
+"""What is measured, started on its core: the pass-through, the proxy and LiteLLM."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.machine import ROOT, TARGET_CORE, await_answer, free_port, latest, process
+from bench.bodies import BURST, MODELS
+from components.litellm import Deployment, render_config
+
+LITELLM_IMAGE = "llm-gateway/litellm"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a load is sent to.
+
+    Attributes:
+        pid: the process that is measured; None for the upstream, which is not.
+        chat: whether it takes Chat Completions instead of Messages.
+    """
+
+    name: str
+    url: str
+    key: str
+    pid: int | None
+    chat: bool
+
+
+@contextlib.contextmanager
+def pass_through(upstream: str) -> Iterator[Target]:
+    """Run the floor."""
+    port = free_port()
+    command = [sys.executable, str(ROOT / "bench" / "passthrough.py"), str(port), upstream]
+    with process(command, TARGET_CORE) as started:
+        await_answer(f"http://127.0.0.1:{port}/")
+        url = f"http://127.0.0.1:{port}/v1/chat/completions"
+        yield Target("pass-through", url, "-", started.pid, chat=True)
+
+
+@contextlib.contextmanager
+def proxy(upstream: str) -> Iterator[Target]:
+    """Run the Claude Code Proxy from its source."""
+    port, key = free_port(), secrets.token_hex(16)
+    with process(
+        [sys.executable, "-m", "claude_code_proxy"],
+        TARGET_CORE,
+        PYTHONPATH=str(ROOT / "images" / "claude-code-proxy" / "src"),
+        OPENAI_API_KEY=secrets.token_hex(16),
+        OPENAI_BASE_URL=f"{upstream}/v1",
+        ANTHROPIC_API_KEY=key,
+        BIG_MODEL=BURST,
+        HOST="127.0.0.1",
+        PORT=str(port),
+        # A pipe that nobody reads would stop it.
+        LOG_LEVEL="ERROR",
+    ) as started:
+        await_answer(f"http://127.0.0.1:{port}/health")
+        yield Target("proxy", f"http://127.0.0.1:{port}/v1/messages", key, started.pid, chat=False)
+
+
+@contextlib.contextmanager
+def litellm(upstream: str, directory: Path) -> Iterator[Target]:
+    """Run LiteLLM from the image that `make up` built."""
+    name, port, key = f"bench-{secrets.token_hex(4)}", free_port(), f"sk-{secrets.token_hex(16)}"
+    config, variables = directory / "litellm_config.yaml", directory / "litellm.env"
+    deployments = [
+        Deployment(
+            name=model,
+            litellm_model=f"groq/{model}",
+            key_env="BENCH_UPSTREAM_KEY",
+            api_base=f"{upstream}/v1",
+        )
+        for model in MODELS
+    ]
+    config.write_text(render_config(deployments))
+    variables.touch(mode=0o600)
+    variables.write_text(
+        f"LITELLM_MASTER_KEY={key}\nLITELLM_LOCAL_MODEL_COST_MAP=True\nLITELLM_LOG=ERROR\n"
+        f"LITELLM_MODE=PRODUCTION\nBENCH_UPSTREAM_KEY={secrets.token_hex(8)}\nHOME=/tmp\n"
+    )
+    command = ["docker", "run", "--detach", "--rm", "--name", name, "--network", "host"]
+    command += ["--cpuset-cpus", str(TARGET_CORE), "--env-file", str(variables)]
+    command += ["--volume", f"{config}:/conf/litellm_config.yaml:ro", latest(LITELLM_IMAGE)]
+    command += ["litellm", "--config", "/conf/litellm_config.yaml", "--host", "127.0.0.1"]
+    subprocess.run([*command, "--port", str(port)], check=True, stdout=subprocess.DEVNULL)
+    try:
+        await_answer(f"http://127.0.0.1:{port}/health/liveliness")
+        inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
+        pid = int(subprocess.check_output(inspect, text=True))
+        url = f"http://127.0.0.1:{port}/v1/messages"
+        yield Target("LiteLLM", url, key, pid, chat=False)
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True)
