@@ -8,7 +8,6 @@ import hmac
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -260,9 +259,9 @@ class Proxy:
         customer = exchange.http.headers.get(CUSTOMER_HEADER)
         headers = {CUSTOMER_HEADER: customer} if customer else {}
         exchange.fields["client"] = customer
-        # The parsed request can be megabytes, which are not held while the upstream thinks.
         payload = orjson.dumps(chat.body)
-        chat = replace(chat, body={})
+        # Parsed, a request can be megabytes: they are not held while the upstream thinks.
+        chat.body.clear()
         del body
 
         def estimate(written: int) -> Usage:
@@ -363,11 +362,8 @@ class Proxy:
 
     async def _read_body(self, http: web.BaseRequest) -> bytes:
         limit = self._settings.max_body_bytes
-        too_large = ApiError(
-            413, "request_too_large", f"The request body is larger than {limit} bytes."
-        )
         if (http.content_length or 0) > limit:
-            raise too_large
+            raise _too_large(limit)
         if http.headers.get("expect", "").lower() == "100-continue":
             await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             http.writer.output_size = 0
@@ -378,7 +374,7 @@ class Proxy:
                 chunk = await http.content.readany()
                 size += len(chunk)
                 if size > limit:
-                    raise too_large
+                    raise _too_large(limit)
                 chunks.append(chunk)
         except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError):
             raise ApiError(
@@ -458,6 +454,10 @@ def _client_is_gone(exchange: Exchange) -> web.StreamResponse:
     """Return what the log needs; nobody is left to read it."""
     exchange.fields["error"] = "client_disconnected"
     return exchange.response or exchange.json({}, _CLIENT_CLOSED)
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, "request_too_large", f"The request body is larger than {limit} bytes.")
 
 
 def _digest(key: str) -> bytes:
