@@ -20,7 +20,6 @@ from claude_code_proxy.workers import STOP_SIGNALS
 
 # What a cancelled request gets to close its upstream connection before the process ends.
 _CANCEL_GRACE = 2.0
-_GC_THRESHOLDS = (20_000, 20, 20)
 
 
 def serve(
@@ -59,7 +58,9 @@ async def _serve(
         for site in sites:
             await site.start()
         proxy.catalog.prefetch()
-        _settle_memory()
+        # What the start made is never garbage; a look through all of it would halt every stream.
+        gc.collect()
+        gc.freeze()
         port = listeners[0].getsockname()[1]
         log.write("INFO", "listening", host=settings.host, port=port, version=__version__)
         await stop.wait()
@@ -78,14 +79,3 @@ async def _serve(
         await runner.cleanup()
         await proxy.catalog.close()
         await upstream.close()
-
-
-def _settle_memory() -> None:
-    """Take what the start made out of the collector's sight, and let it look less often.
-
-    What a request makes is freed by counting references; the default thresholds have the
-    collector walk through a large body several times while it is translated.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
