@@ -30,8 +30,9 @@ from bench.bodies import BURST, PACED, SETTINGS, as_chat, messages_request
 from bench.targets import Target, litellm, pass_through, proxy
 
 PIECES = 64
-# Two lengths of paced streams, whose difference is what a piece costs.
-SHORT, LONG = 16, 144
+# Two lengths of paced streams, whose difference is what a piece costs. LiteLLM ends a stream with
+# more than 100 equal pieces.
+SHORT, LONG = 16, 80
 MOST_ADDED, LEAST_RATE = 1.4, 0.7
 MOST_MEMORY = 80
 SATURATED = 0.95
