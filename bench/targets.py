@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import ROOT, TARGET_CORE, await_answer, free_port, latest, process
 from bench.bodies import BURST, MODELS
+from bench.machine import ROOT, TARGET_CORE, await_answer, free_port, latest, process
 from components.litellm import Deployment, render_config
 
 LITELLM_IMAGE = "llm-gateway/litellm"

@@ -57,6 +57,7 @@ class Exchange:
     def __init__(self, http: web.BaseRequest, route: str) -> None:
         self.http = http
         self.route = route
+        # Unique is enough: nothing is secret about it.
         self.id = f"req_{random.getrandbits(128):032x}"
         self.fields: dict[str, Any] = {}
         self.response: web.StreamResponse | None = None
