@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 import pulumi_docker as docker
@@ -23,10 +23,12 @@ from components.service import (
 )
 
 HTTPS_PORT = 8443
+CERTIFICATES_PORT = 8444
 LIVE_PORT = 2019
 STATE_DIRECTORY = "/state"
 STOP_SECONDS = 1
-# Without a sign of life from the generation that Caddy runs, another one steps in.
+# Without a sign of life from the gate that the edge asks, that of another generation steps in.
+# Shorter than the edge goes on asking.
 TAKEOVER_SECONDS = 5
 
 
@@ -99,14 +101,16 @@ class EdgeArgs:
 
 
 class Edge(pulumi.ComponentResource):
-    """Caddy, which stays, and the edge-config container that reloads it, which comes and goes.
+    """Caddy at the port, which stays, and the gate behind it, which comes and goes.
 
-    Caddy holds the host's port, which two containers cannot share, so its configuration is not
-    its own: the edge-config container of each generation reloads it over a socket in a shared
-    volume and is healthy only once Caddy took the configuration. It also hands it to a Caddy that
-    has lost it. Where Caddy itself must be replaced (its image, the port, the address), what it was
-    doing is cut and the port is closed until the next one runs, which resumes the configuration:
-    waiting for open streams would keep everyone else out for as long.
+    Caddy holds the host's port, which two containers cannot share, and each reload of it can lose
+    a request on a connection that was opened in that moment. So nothing of its configuration
+    changes while the gateway does: it asks the gate about each request (who is it, where to) and
+    takes its certificates from it, through a volume that both mount. The gate is a second Caddy,
+    in generations like every service; the last one that was healthy is the one that is asked.
+    Where the edge itself must be replaced (its image, the port, the address, and whatever concerns
+    certificates of a public authority), what it was doing is cut and the port is closed until the
+    next one runs: waiting for open streams would keep everyone else out for as long.
 
     Attributes:
         url: address for clients.
@@ -124,20 +128,19 @@ class Edge(pulumi.ComponentResource):
             labels=engine_labels(docker.VolumeLabelArgs, args.runtime.labels),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        caddy = self._caddy(name, args, state)
-        self._configuration(name, args, state, caddy)
+        self._edge(name, args, state)
+        self._gate(f"{name}-gate", args, state)
         self.url = pulumi.Output.from_input(f"https://{args.hostnames[0]}{_port_suffix(args)}")
         self.register_outputs({"url": self.url})
 
-    def _caddy(self, name: str, args: EdgeArgs, state: docker.Volume) -> Service:
+    def _edge(self, name: str, args: EdgeArgs, state: docker.Volume) -> Service:
         return Service(
             name,
             ServiceArgs(
                 runtime=replace(args.runtime, drain_seconds=STOP_SECONDS),
-                # After a crash or a reboot Caddy resumes what it was last reloaded with.
-                command=["caddy", "run", "--resume", "--config", "/conf/Caddyfile"],
-                files={"Caddyfile": render("Caddyfile.boot.j2", {"live_port": LIVE_PORT})},
-                env=_STATE_ENVIRONMENT,
+                command=["caddy", "run", "--config", "/conf/Caddyfile"],
+                files={"Caddyfile": render_edge(args)},
+                env=_home(STATE_DIRECTORY),
                 ports=[
                     Port(address=args.bind_address, external=args.https_port, internal=HTTPS_PORT)
                 ],
@@ -145,25 +148,24 @@ class Edge(pulumi.ComponentResource):
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(
                     test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
+                    interval_seconds=1,
                     start_seconds=30,
                 ),
             ),
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _configuration(
-        self, name: str, args: EdgeArgs, state: docker.Volume, caddy: Service
-    ) -> Service:
+    def _gate(self, name: str, args: EdgeArgs, state: docker.Volume) -> Service:
         clients = sorted(args.client_tokens)
         return Service(
-            f"{name}-config",
+            name,
             ServiceArgs(
-                # It talks to Caddy over the shared volume alone, and has nothing to finish.
+                # The edge reaches it over the shared volume, and it has nothing to finish.
                 runtime=replace(args.runtime, networks=(), drain_seconds=STOP_SECONDS),
-                command=["/bin/sh", "/conf/apply.sh"],
+                command=["/bin/sh", "/conf/gate.sh"],
                 files={
-                    "Caddyfile": render_caddyfile(args),
-                    "apply.sh": render("edge_apply.sh.j2", {"takeover_seconds": TAKEOVER_SECONDS}),
+                    "Caddyfile": render_gate(args),
+                    "gate.sh": render("gate.sh.j2", _gate_values(args)),
                     **_tls_files(args.tls),
                 },
                 secret_env={
@@ -173,46 +175,69 @@ class Edge(pulumi.ComponentResource):
                         for index, client in enumerate(clients)
                     },
                 },
-                env={**_STATE_ENVIRONMENT, "UPSTREAM": args.upstream_url},
+                env={**_home("/tmp"), "UPSTREAM": _authority(args.upstream_url)},  # noqa: S108
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(
-                    test=["CMD", "test", "-f", "/tmp/applied"],  # noqa: S108
+                    test=["CMD", "test", "-f", "/tmp/ready"],  # noqa: S108
                     interval_seconds=1,
                     start_seconds=15,
                 ),
                 init=True,
             ),
-            # Not by a property: it must outlive the Caddy that it configures, see the class.
-            pulumi.ResourceOptions(parent=self, depends_on=[caddy]),
+            pulumi.ResourceOptions(parent=self),
         )
 
 
-_STATE_ENVIRONMENT: dict[str, pulumi.Input[str]] = {
-    "HOME": STATE_DIRECTORY,
-    "XDG_DATA_HOME": f"{STATE_DIRECTORY}/data",
-    "XDG_CONFIG_HOME": f"{STATE_DIRECTORY}/config",
-}
+def _home(directory: str) -> dict[str, pulumi.Input[str]]:
+    """Return where Caddy keeps what it makes."""
+    return {
+        "HOME": directory,
+        "XDG_DATA_HOME": f"{directory}/data",
+        "XDG_CONFIG_HOME": f"{directory}/config",
+    }
 
 
-def render_caddyfile(args: EdgeArgs) -> str:
-    """Return the Caddyfile, which names the edge-config container's variables for secrets."""
+def render_edge(args: EdgeArgs) -> str:
+    """Return the edge's Caddyfile; the same whatever the gateway serves, to whom, and by whom."""
+    acme = args.tls if isinstance(args.tls, AcmeTls) else None
     return render(
-        "Caddyfile.j2",
+        "edge.Caddyfile.j2",
         {
-            "acme_email": args.tls.email if isinstance(args.tls, AcmeTls) else None,
-            "ca_id": _authority_id(args.tls),
-            "clients": sorted(args.client_tokens),
-            "default_name": _default_name(args.hostnames),
-            "drain_seconds": args.runtime.drain_seconds,
-            "has_certificate": isinstance(args.tls, FileTls),
-            "hostnames": args.hostnames,
+            "acme_email": acme.email if acme else None,
+            "hostnames": args.hostnames if acme else (),
             "https_port": HTTPS_PORT,
             "live_port": LIVE_PORT,
-            # Caddy knows warnings by this name only and refuses the other.
-            "log_level": standard_level(args.log_level).replace("WARNING", "WARN"),
-            "health_path": "/health" if args.route == "proxy" else "/health/liveliness",
+            "state": STATE_DIRECTORY,
         },
     )
+
+
+def render_gate(args: EdgeArgs) -> str:
+    """Return the gate's Caddyfile, which names variables for secrets."""
+    return render("gate.Caddyfile.j2", _gate_values(args))
+
+
+def _gate_values(args: EdgeArgs) -> dict[str, Any]:
+    return {
+        "ca_id": _authority_id(args.tls),
+        "certificates": not isinstance(args.tls, AcmeTls),
+        "certificates_port": CERTIFICATES_PORT,
+        "clients": sorted(args.client_tokens),
+        # Caddy stores it under a name without colons.
+        "default_name": _default_name(args.hostnames).replace(":", "-"),
+        "health_path": "/health" if args.route == "proxy" else "/health/liveliness",
+        "hostnames": args.hostnames,
+        "live_port": LIVE_PORT,
+        # Caddy knows warnings by this name only and refuses the other.
+        "log_level": standard_level(args.log_level).replace("WARNING", "WARN"),
+        "state": STATE_DIRECTORY,
+        "takeover_seconds": TAKEOVER_SECONDS,
+    }
+
+
+def _authority(url: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return host and port of an address: all that the edge can be told at request time."""
+    return pulumi.Output.from_input(url).apply(lambda known: known.removeprefix("http://"))
 
 
 def _default_name(hostnames: Sequence[str]) -> str:

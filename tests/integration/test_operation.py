@@ -56,8 +56,8 @@ def test_a_client_token_touches_nothing_but_the_edges_configuration(gateway: Dep
     gateway.up()
 
     assert {name for name in before if before[name] != added[name]} == {
-        "gateway-edge-config",
-        "gateway-edge-config-seed",
+        "gateway-edge-gate",
+        "gateway-edge-gate-seed",
     }
     assert let_in == 200
     assert answers(gateway, "bob") == 401
@@ -78,13 +78,19 @@ def test_limits_are_applied_to_running_containers(gateway: Deployment) -> None:
     assert gateway.resources("Container") == before
 
 
-def test_a_caddy_that_lost_its_configuration_gets_it_again(gateway: Deployment) -> None:
-    """From the edge-config container, which watches over it."""
-    edge = gateway.resources("Container")["gateway-edge"]
-    docker("exec", edge, "rm", "-r", "/state/config")
-    docker("restart", "--time", "0", edge)
-
-    eventually(lambda: answers_at_all(gateway) == 200)
+def test_another_generation_stands_in_for_a_gate_that_is_gone(gateway: Deployment) -> None:
+    """A killed `up` can leave a gate that nobody noted; without it the noted one is asked again."""
+    gate = gateway.resources("Container")["gateway-edge-gate"]
+    image = docker("inspect", "--format", "{{.Image}}", gate).strip()
+    newer = docker("run", "--detach", "--volumes-from", gate, image, "sleep", "300").strip()
+    try:
+        name = newer[:12]
+        docker("exec", newer, "sh", "-c", f"mkdir -p /state/gates/{name}")
+        docker("exec", newer, "sh", "-c", f"touch /state/gates/{name}/alive")
+        docker("exec", newer, "sh", "-c", f"printf {name} >/state/gate")
+        eventually(lambda: answers_at_all(gateway) == 200)
+    finally:
+        docker("rm", "--force", newer)
 
 
 def test_a_new_caddy_replaces_nothing_behind_it(gateway: Deployment) -> None:
@@ -97,7 +103,7 @@ def test_a_new_caddy_replaces_nothing_behind_it(gateway: Deployment) -> None:
 
     assert {name for name in before if before[name] != after[name]} == {
         "gateway-edge",
-        "gateway-edge-config",
+        "gateway-edge-gate",
     }
     assert answers(gateway) == 200
 
@@ -112,7 +118,7 @@ def test_a_certificate_that_caddy_refuses_changes_nothing(gateway: Deployment) -
     failed = gateway.up(check=False)
 
     assert failed.returncode != 0, failed.stdout
-    assert "gateway-edge-config" in failed.stdout
+    assert "gateway-edge-gate" in failed.stdout
     assert answers(gateway) == 200
     again = gateway.up(check=False)
     assert again.returncode != 0, "an `up` after a failed one is never green by accident"
@@ -150,7 +156,9 @@ def test_an_image_that_does_not_build_changes_nothing(gateway: Deployment) -> No
     assert gateway.resources("Container") == before
 
 
-@pytest.mark.parametrize("service", ["gateway-edge", "gateway-proxy", "gateway-litellm"])
+@pytest.mark.parametrize(
+    "service", ["gateway-edge", "gateway-edge-gate", "gateway-proxy", "gateway-litellm"]
+)
 def test_a_killed_service_comes_back_with_its_configuration(
     gateway: Deployment, service: str
 ) -> None:

@@ -70,7 +70,7 @@ def gateway_args(secret: Secret, **changes: Any) -> GatewayArgs:
 DEMO = Demo(
     image=ServiceImage(image_id="sha256:demo"), limits=Limits(memory_mb=256), chunk_milliseconds=20
 )
-SERVICES = {"gw-edge", "gw-edge-config", "gw-proxy", "gw-litellm"}
+SERVICES = {"gw-edge", "gw-edge-gate", "gw-proxy", "gw-litellm"}
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def uploads(engine: RecordingEngine, service: str) -> dict[str, str]:
 
 
 def test_a_gateway_runs_its_services_and_no_others(recorded: RecordingEngine) -> None:
-    """Edge, edge-config, proxy and LiteLLM, each with a seed and a volume of its own."""
+    """Edge, gate, proxy and LiteLLM, each with a seed and a volume of its own."""
     assert {known.name for known in applications(recorded)} == SERVICES
     assert {known.name for known in seeds(recorded)} == {f"{name}-seed" for name in SERVICES}
     assert {known.name for known in recorded.of_type("Volume")} == {
@@ -168,7 +168,7 @@ def test_only_litellm_has_a_way_out(recorded: RecordingEngine) -> None:
     assert recorded.named("gw-edge-network").inputs["options"] == {
         "com.docker.network.bridge.enable_ip_masquerade": "false"
     }
-    assert recorded.named("gw-edge-config").inputs["networkMode"] == "none"
+    assert recorded.named("gw-edge-gate").inputs["networkMode"] == "none"
 
 
 def test_secrets_are_files_and_stay_secret(recorded: RecordingEngine, secret: Secret) -> None:
@@ -200,7 +200,7 @@ def test_the_client_token_of_a_developer_goes_no_further_than_the_edge(
     recorded: RecordingEngine, secret: Secret
 ) -> None:
     """Behind the edge another key is shown, which is derived and not the master key."""
-    edge = uploads(recorded, "gw-edge-config")["secrets.env"]
+    edge = uploads(recorded, "gw-edge-gate")["secrets.env"]
     proxy = uploads(recorded, "gw-proxy")["secrets.env"]
     (client_key,) = [
         line.split("=", 1)[1] for line in proxy.splitlines() if line.startswith("ANTHROPIC_API_KEY")
@@ -214,19 +214,45 @@ def test_the_client_token_of_a_developer_goes_no_further_than_the_edge(
 def test_generations_chain_from_litellm_to_the_edge(recorded: RecordingEngine) -> None:
     """Each hop names the generation of the next one, so that it moves only when that is healthy."""
     proxy = environment(recorded.named("gw-proxy"))
-    edge = environment(recorded.named("gw-edge-config"))
+    edge = environment(recorded.named("gw-edge-gate"))
 
     assert proxy["OPENAI_BASE_URL"] == "http://gw-litellm-0a1b2c3:4000/v1"
-    assert edge["UPSTREAM"] == "http://gw-proxy-0a1b2c3:8082"
-    assert "gw-edge-id" not in edge.values(), "else it goes before the Caddy that it configures"
+    assert edge["UPSTREAM"] == "gw-proxy-0a1b2c3:8082"
 
 
-def test_the_edge_itself_does_not_depend_on_what_stands_behind(recorded: RecordingEngine) -> None:
-    """Caddy holds the port, so nothing that changes by rotation may be part of its container."""
-    caddy = recorded.named("gw-edge").inputs
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_tokens": {"carol": "t" * 32}},
+        {"hostnames": ["gateway.example.com", "10.0.0.1"]},
+        {"tls": FileTls(certificate="CHAIN", key="KEY")},
+        {"route": "litellm"},
+        {"drain_seconds": 60},
+        {"log_level": "debug"},
+        {"master_key": "sk-other"},
+        {"deployments": [Deployment(name="large", litellm_model="groq/a")]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_container_that_holds_the_port_stays_whatever_changes_behind_it(
+    change: dict[str, Any], run_program: Run, secret: Secret
+) -> None:
+    """Its replacement would close the port, and a reload of it could lose a request."""
 
-    assert "litellm" not in json.dumps(caddy)
-    assert "proxy" not in json.dumps(caddy)
+    def edge(**changes: Any) -> tuple[dict[str, Any], dict[str, str]]:
+        engine = run_program(lambda: Gateway("gw", gateway_args(secret, **changes)))
+        seen = engine.named("gw-edge").inputs, uploads(engine, "gw-edge")
+        engine.registrations.clear()
+        return seen
+
+    assert edge(**change) == edge()
+
+
+def test_the_edge_holds_no_secret(recorded: RecordingEngine, secret: Secret) -> None:
+    """Tokens, keys and what the upstream asks for are the gate's alone."""
+    files = "".join(uploads(recorded, "gw-edge").values())
+
+    assert not [n for n in ("alice", "bob", "ca", "master", "provider") if secret(n) in files]
 
 
 def generation_labels(engine: RecordingEngine) -> dict[str, str]:
@@ -243,9 +269,9 @@ def generation_labels(engine: RecordingEngine) -> dict[str, str]:
     ("change", "moved"),
     [
         ("provider_keys", {"gw-litellm-files"}),
-        ("client_tokens", {"gw-edge-config-files"}),
+        ("client_tokens", {"gw-edge-gate-files"}),
         ("deployments", {"gw-litellm-files"}),
-        ("master_key", {"gw-litellm-files", "gw-proxy-files", "gw-edge-config-files"}),
+        ("master_key", {"gw-litellm-files", "gw-proxy-files", "gw-edge-gate-files"}),
     ],
 )
 def test_a_change_makes_new_generations_of_what_it_concerns_only(
@@ -306,12 +332,12 @@ def test_the_demo_upstream_answers_for_every_deployment(run_program: Run, secret
 def test_the_litellm_route_leaves_the_proxy_out(run_program: Run, secret: Secret) -> None:
     """The edge talks to LiteLLM's own Messages API with the master key."""
     engine = run_program(lambda: Gateway("gw", gateway_args(secret, route="litellm")))
-    edge = environment(engine.named("gw-edge-config"))
+    edge = environment(engine.named("gw-edge-gate"))
 
     assert {known.name for known in applications(engine)} == SERVICES - {"gw-proxy"}
-    assert edge["UPSTREAM"] == "http://gw-litellm-0a1b2c3:4000"
-    assert f"UPSTREAM_KEY={secret('master')}" in uploads(engine, "gw-edge-config")["secrets.env"]
-    assert "/health/liveliness" in uploads(engine, "gw-edge-config")["Caddyfile"]
+    assert edge["UPSTREAM"] == "gw-litellm-0a1b2c3:4000"
+    assert f"UPSTREAM_KEY={secret('master')}" in uploads(engine, "gw-edge-gate")["secrets.env"]
+    assert "/health/liveliness" in uploads(engine, "gw-edge-gate")["Caddyfile"]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +355,7 @@ def test_every_service_gets_the_log_level_by_a_name_that_it_knows(
 ) -> None:
     """One setting serves three programs, of which Caddy refuses a name that it does not know."""
     engine = run_program(lambda: Gateway("gw", gateway_args(secret, log_level=level)))
-    options = uploads(engine, "gw-edge-config")["Caddyfile"].partition("log default {")[2]
+    options = uploads(engine, "gw-edge-gate")["Caddyfile"].partition("log default {")[2]
 
     assert environment(engine.named("gw-litellm"))["LITELLM_LOG"] == common
     assert environment(engine.named("gw-proxy"))["LOG_LEVEL"] == common
@@ -337,21 +363,39 @@ def test_every_service_gets_the_log_level_by_a_name_that_it_knows(
 
 
 @pytest.mark.parametrize(
-    ("tls", "present", "absent"),
+    ("tls", "edge_has", "gate_has", "gate_lacks"),
     [
-        (AcmeTls(email="ops@example.com"), "email ops@example.com", "tls.crt"),
-        (FileTls(certificate="CHAIN", key="KEY"), "tls {$CONF_DIR}/tls.crt", "issuer internal"),
+        (
+            InternalTls(ca_certificate="ROOT", ca_key="KEY", trusted="ROOT"),
+            "get_certificate",
+            "issuer internal",
+            "tls /conf/tls.crt /conf/tls.key",
+        ),
+        (
+            FileTls(certificate="CHAIN", key="KEY"),
+            "get_certificate",
+            "tls /conf/tls.crt /conf/tls.key",
+            "issuer internal",
+        ),
+        (AcmeTls(email="ops@example.com"), "email ops@example.com", "auto_https off", "https://"),
     ],
+    ids=["internal", "files", "acme"],
 )
 def test_each_source_of_certificates_has_its_own_configuration(
-    tls: AcmeTls | FileTls, present: str, absent: str, run_program: Run, secret: Secret
+    tls: AcmeTls | FileTls | InternalTls,
+    edge_has: str,
+    gate_has: str,
+    gate_lacks: str,
+    run_program: Run,
+    secret: Secret,
 ) -> None:
-    """ACME and an operator's certificate replace the internal authority."""
+    """The gate gives out its own and the operator's; a public authority is the edge's affair."""
     engine = run_program(lambda: Gateway("gw", gateway_args(secret, tls=tls)))
-    caddyfile = uploads(engine, "gw-edge-config")["Caddyfile"]
+    gate = uploads(engine, "gw-edge-gate")["Caddyfile"]
 
-    assert present in caddyfile
-    assert absent not in caddyfile
+    assert edge_has in uploads(engine, "gw-edge")["Caddyfile"]
+    assert gate_has in gate
+    assert gate_lacks not in gate
 
 
 def client_lines(run_program: Run, args: GatewayArgs) -> str:
