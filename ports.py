@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import errno
-import http.client
-import json
-import os
 import socket
-from urllib.parse import quote
 
+import engine
 from components.keys import DEPLOYMENT_LABEL
-
-ENGINE_TIMEOUT_SECONDS = 2.0
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
-
-
-def engine_is_local() -> bool:
-    """Tell whether a port of this machine says anything about the engine's."""
-    return _engine().startswith("unix://")
 
 
 def port_problem(bind_address: str, port: int, deployment: str) -> str | None:
@@ -39,29 +28,9 @@ def port_problem(bind_address: str, port: int, deployment: str) -> str | None:
                 return None
         else:
             return None
-    holders = _publishers(port)
+    holders = engine.containers(publish=f"{port}/tcp")
     if any(holder["Labels"].get(DEPLOYMENT_LABEL) == deployment for holder in holders):
         return None
     names = [name.lstrip("/") for holder in holders for name in holder["Names"]]
     holder = f"container {names[0]}" if names else "something other than this gateway"
     return f"{port} is in use on {bind_address} by {holder}"
-
-
-def _engine() -> str:
-    return os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE
-
-
-def _publishers(port: int) -> list[dict[str, dict[str, str]]]:
-    """Return the running containers that publish a port; none when the engine does not answer."""
-    filters = quote(json.dumps({"publish": [f"{port}/tcp"]}))
-    connection = http.client.HTTPConnection("localhost", timeout=ENGINE_TIMEOUT_SECONDS)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection.sock:
-            connection.sock.settimeout(ENGINE_TIMEOUT_SECONDS)
-            connection.sock.connect(_engine().removeprefix("unix://"))
-            connection.request("GET", f"/containers/json?filters={filters}")
-            response = connection.getresponse()
-            found = json.loads(response.read()) if response.status == http.client.OK else []
-    except (OSError, http.client.HTTPException, ValueError):
-        return []
-    return list(found)

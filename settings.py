@@ -10,9 +10,10 @@ from typing import Literal
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+import engine
 import validation as rules
 from components.keys import deployment_id
-from ports import engine_is_local, port_problem
+from ports import port_problem
 from sections import (
     CUSTOM_PROVIDER,
     PROVIDER_EXAMPLE,
@@ -153,7 +154,7 @@ class Settings:
             stack,
             encrypted={k for k in KEYS if runtime_config.is_config_secret(config.full_key(k))},
             litellm_requirements=requirements,
-            port_check=port_problem if engine_is_local() else None,
+            port_check=port_problem if engine.is_local() else None,
         )
 
     @classmethod
