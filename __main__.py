@@ -10,10 +10,13 @@ import pulumi_docker as docker
 from components.gateway import Gateway
 from components.images import Images
 from composition import gateway_args, images_args
+from diagnosis import show_failures
+from interruption import interruption
 from settings import Settings, SettingsError
 
+stack = pulumi.get_stack()
 try:
-    settings = Settings.from_pulumi(pulumi.Config(), pulumi.get_stack())
+    settings = Settings.from_pulumi(pulumi.Config(), stack)
 except SettingsError as problems:
     pulumi.log.error(str(problems))
     # The status with which the language host knows that the program has said what is wrong.
@@ -23,11 +26,15 @@ for warning in settings.warnings:
 for notice in settings.notices:
     pulumi.log.info(notice)
 
+pulumi.runtime.register_resource_transform(show_failures)
 # The engine that DOCKER_HOST names; explicit, because default providers are disabled.
 engine = docker.Provider("engine")
 child_opts = pulumi.ResourceOptions(provider=engine)
 images = Images("images", images_args(settings), child_opts)
-gateway = Gateway("gateway", gateway_args(settings, images, pulumi.get_stack()), child_opts)
+interrupted = interruption(stack, settings.bind_address, settings.https_port, images.caddy.ref)
+if interrupted is not None:
+    pulumi.log.warn(interrupted)
+gateway = Gateway("gateway", gateway_args(settings, images, stack), child_opts)
 
 pulumi.export("url", gateway.url)
 pulumi.export("health", pulumi.Output.concat(gateway.url, "/health"))

@@ -25,6 +25,8 @@ from components.service import DEFAULT_UID, Limits, Runtime, engine_labels
 
 DEMO_ADDRESS_ENV = "DEMO_UPSTREAM_URL"
 DEMO_KEY_ENV = "DEMO_UPSTREAM_KEY"
+STACK_LABEL = "llm-gateway.stack"
+SERVICE_LABEL = "llm-gateway.service"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -311,11 +313,11 @@ class Gateway(pulumi.ComponentResource):
     def _labels(self, service: str | None = None) -> dict[str, pulumi.Input[str]]:
         labels: dict[str, pulumi.Input[str]] = {
             "llm-gateway.gateway": self._name,
-            "llm-gateway.stack": self._args.stack,
+            STACK_LABEL: self._args.stack,
             DEPLOYMENT_LABEL: generation_id(self._generation_key, DEPLOYMENT_CONTENT),
         }
         if service is not None:
-            labels["llm-gateway.service"] = service
+            labels[SERVICE_LABEL] = service
         return labels
 
 
