@@ -98,6 +98,7 @@ def test_a_new_caddy_replaces_nothing_behind_it(gateway: Deployment) -> None:
     before = gateway.resources("Container")
     dockerfile = gateway.directory / "images" / "caddy" / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text() + "LABEL test=changed\n")
+    preview = gateway.pulumi("preview").stdout
     gateway.up()
     after = gateway.resources("Container")
 
@@ -105,6 +106,7 @@ def test_a_new_caddy_replaces_nothing_behind_it(gateway: Deployment) -> None:
         "gateway-edge",
         "gateway-edge-gate",
     }
+    assert "the image of Caddy changed" in preview
     assert answers(gateway) == 200
 
 
@@ -118,7 +120,8 @@ def test_a_certificate_that_caddy_refuses_changes_nothing(gateway: Deployment) -
     failed = gateway.up(check=False)
 
     assert failed.returncode != 0, failed.stdout
-    assert "gateway-edge-gate" in failed.stdout
+    assert "gateway-edge-gate ends with code 1" in failed.stdout
+    assert "private key does not match public key" in failed.stdout, "the last lines of its log"
     assert answers(gateway) == 200
     again = gateway.up(check=False)
     assert again.returncode != 0, "an `up` after a failed one is never green by accident"

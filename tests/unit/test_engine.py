@@ -1,0 +1,143 @@
+"""What the program asks the engine, against a small engine of the test's own."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engine
+from diagnosis import diagnosis
+from interruption import interruption
+
+Answers = dict[str, Any]
+IMAGE = "llm-gateway/caddy:0a1b2c3"
+EDGE = {
+    "Labels": {"llm-gateway.stack": "prod", "llm-gateway.service": "edge"},
+    "Ports": [{"IP": "127.0.0.1", "PrivatePort": 8443, "PublicPort": 8443, "Type": "tcp"}],
+    "ImageID": "sha256:1",
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers what the test said for a path, 404 otherwise."""
+
+    def do_GET(self) -> None:
+        known: Answers = self.server.answers  # type: ignore[attr-defined]
+        body = known.get(self.path.partition("?")[0])
+        self.send_response(200 if body is not None else 404)
+        self.end_headers()
+        self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+    """Run an engine that answers with what the test puts in."""
+    path = tmp_path / "docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
+        server.answers = {}  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.answers  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def frame(stream: int, text: str) -> bytes:
+    """Return one frame of a log as the engine sends it."""
+    return bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text.encode()
+
+
+def container(**state: Any) -> dict[str, Any]:
+    """Return an inspected container."""
+    restarts = state.pop("restarts", 0)
+    healthy = {"Status": "running", "OOMKilled": False, "Error": "", "ExitCode": 0}
+    return {"State": healthy | state, "RestartCount": restarts}
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({}, "runs, but did not get healthy"),
+        ({"restarts": 3}, "does not stay up (3 restarts)"),
+        (
+            {"Status": "restarting", "ExitCode": 2, "restarts": 4},
+            "ends with code 2 each time it is started (4 restarts)",
+        ),
+        ({"OOMKilled": True, "Status": "exited"}, "needs more memory than resources allows it"),
+        ({"Error": "port is already allocated", "Status": "created"}, "port is already allocated"),
+    ],
+)
+def test_a_failed_container_is_shown_with_its_condition_and_its_last_lines(
+    answers: Answers, state: dict[str, Any], words: str
+) -> None:
+    """Both streams of the log, without the engine's frames."""
+    answers["/containers/gw-1/json"] = container(**state)
+    answers["/containers/gw-1/logs"] = frame(1, "starting\n") + frame(2, "no such model\n")
+
+    text = diagnosis("gateway-litellm", "gw-1")
+
+    assert text is not None
+    assert text.startswith("gateway-litellm ")
+    assert words in text
+    assert "    starting\n    no such model\n" in text
+    assert "docker logs gw-1" in text
+
+
+def test_a_container_that_was_never_made_has_nothing_to_say(answers: Answers) -> None:
+    """The provider's own error is all there is."""
+    assert diagnosis("gateway-litellm", "gw-1") is None
+
+
+def test_an_engine_elsewhere_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answers would need keys that only the provider has."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://engine.example.com")
+
+    assert engine.containers(label="any") == []
+    assert engine.last_lines("any", 3) == []
+    assert not engine.is_local()
+
+
+def edge(**changes: Any) -> Callable[[Answers], None]:
+    """Return what makes the engine run that edge."""
+
+    def put(answers: Answers) -> None:
+        answers["/containers/json"] = [EDGE | changes]
+        answers["/images/sha256%3A1/json"] = {"RepoTags": [IMAGE], "RepoDigests": None}
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        (edge(), None),
+        (edge(Labels={"llm-gateway.service": "litellm"}), None),
+        (edge(Ports=[]), None),
+        (edge(ImageID="sha256:2"), "the image of Caddy changed"),
+        (edge(Ports=[{"IP": "127.0.0.1", "PublicPort": 9443}]), "bindAddress or httpsPort changed"),
+        (edge(Ports=[{"IP": "0.0.0.0", "PublicPort": 8443}]), "bindAddress or httpsPort changed"),
+        (Answers.clear, None),
+    ],
+    ids=["same", "another service", "without a port", "image", "port", "address", "nothing runs"],
+)
+def test_what_clients_will_notice_is_told_before(
+    answers: Answers, running: Callable[[Answers], None], said: str | None
+) -> None:
+    """Only what replaces the container that holds the port."""
+    running(answers)
+
+    text = interruption("prod", "127.0.0.1", 8443, IMAGE)
+
+    assert text is None if said is None else said in str(text)
