@@ -31,12 +31,19 @@ def diagnosis(name: str, container: str) -> str | None:
     known = engine.container(container)
     if known is None:
         return None
-    lines = engine.last_lines(container, LINES)
+    lines = [*engine.last_lines(container, LINES), *_last_check(known)]
     said = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
     return (
         f"{name} {_condition(known)}. Last lines of its log (docker logs {container}):\n{said}\n"
         "What ran before goes on serving. Correct the cause and run pulumi up again."
     )
+
+
+def _last_check(container: dict[str, Any]) -> list[str]:
+    """Return what the last health check printed."""
+    checks = container["State"].get("Health", {}).get("Log") or [{"Output": ""}]
+    text = str(checks[-1]["Output"]).strip()
+    return [f"health check: {text}"] if text else []
 
 
 def _condition(container: dict[str, Any]) -> str:

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.rendering import render_yaml
+from components.provider_keys import key_checks
+from components.rendering import render, render_yaml
 from components.service import (
+    CONFIG_DIRECTORY,
+    SECRETS_FILE,
     HealthCheck,
     Runtime,
     Service,
     ServiceArgs,
-    http_probe,
     standard_level,
 )
 
 PORT = 4000
 CONFIG_FILE = "litellm_config.yaml"
+KEYS_FILE = "keys.json"
+PROBE_FILE = "probe.py"
+PROBE_TEMPLATE = "litellm_probe.py"
 # Longer than Claude Code's own time-out, so that the client decides when to give up.
 REQUEST_TIMEOUT_SECONDS = 600
 
@@ -93,14 +98,18 @@ class LiteLLM(pulumi.ComponentResource):
             ServiceArgs(
                 runtime=args.runtime,
                 command=_command(args.log_level),
-                files={CONFIG_FILE: render_config(args.deployments)},
+                files={
+                    CONFIG_FILE: render_config(args.deployments),
+                    KEYS_FILE: key_checks(args.deployments),
+                    PROBE_FILE: render(PROBE_TEMPLATE, {}),
+                },
                 secret_env={
                     "LITELLM_MASTER_KEY": args.master_key,
                     "LITELLM_SALT_KEY": args.salt_key,
                     **args.provider_keys,
                 },
                 env={**_environment(args), **args.env},
-                health=HealthCheck(test=http_probe(PORT, "/health/readiness"), start_seconds=180),
+                health=HealthCheck(test=_probe(), timeout_seconds=10, start_seconds=180),
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -114,6 +123,12 @@ def render_config(deployments: Sequence[Deployment]) -> str:
         "litellm_config.yaml.j2",
         {"deployments": deployments, "request_timeout_seconds": REQUEST_TIMEOUT_SECONDS},
     )
+
+
+def _probe() -> list[str]:
+    """Return the health check, which needs the keys that it asks the providers about."""
+    secrets = f"set -a; . {CONFIG_DIRECTORY}/{SECRETS_FILE}; set +a"
+    return ["CMD-SHELL", f"{secrets}; exec python3 -I -S {CONFIG_DIRECTORY}/{PROBE_FILE} {PORT}"]
 
 
 def _command(log_level: str) -> list[str]:
