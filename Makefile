@@ -1,7 +1,7 @@
 # Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit integration bench lint format lock
+.PHONY: help up down test unit integration bench bench-deploy lint format lock
 
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
@@ -11,7 +11,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-emit-index-url --no-emit-find-links
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## deploy the gateway, making the machine ready first, and ask it something
 	@scripts/bootstrap
@@ -43,6 +43,10 @@ integration: ## run the tests that deploy
 bench: ## measure what the proxy costs (needs Go and the images of `make up`; ARGS=--help)
 	@scripts/bootstrap --dev
 	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.proxy $(ARGS)
+
+bench-deploy: ## measure how long changes take (needs docker-compose and the images of `make up`)
+	@scripts/bootstrap --dev
+	@$(TOOLS) && python -m bench.deploy $(ARGS)
 
 lint: ## check style, types and shell scripts
 	@scripts/bootstrap --dev
