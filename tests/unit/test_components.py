@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from components.caddy import AcmeTls, FileTls, InternalTls
 from components.gateway import Demo, Gateway, GatewayArgs, ModelMap, ServiceImage
 from components.keys import DEPLOYMENT_LABEL, deployment_id
 from components.litellm import Deployment, render_config
-from components.service import Limits, secrets_file
+from components.service import Limits, http_probe, secrets_file
 from tests.conftest import RecordingEngine, Registration
 
 Run = Callable[[Callable[[], Any]], RecordingEngine]
@@ -135,6 +137,41 @@ def test_every_container_is_gated_on_its_health(recorded: RecordingEngine) -> No
         start = int(minutes or 0) * 60 + int(seconds.removesuffix("s"))
         assert container.inputs["wait"] is True, container.name
         assert container.inputs["waitTimeout"] > start, container.name
+
+
+def test_a_container_is_probed_often_until_it_is_healthy(recorded: RecordingEngine) -> None:
+    """What waits for it does not wait for the next probe; later probes cost next to nothing."""
+    for container in applications(recorded):
+        check = container.inputs["healthcheck"]
+        assert check["interval"] == "500ms", container.name
+        paced, pause = check["tests"][3], int(check["timeout"].removesuffix("s")) - 5
+        assert paced.startswith(f"[ ! -e /tmp/.healthy ] || sleep {pause};"), container.name
+        assert pause >= 1, container.name
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_a_probe_waits_for_a_program_that_does_not_listen_yet(status: int, healthy: bool) -> None:
+    """And then tells whether it says that it is well."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    # Bound, so that nobody takes the port meanwhile, and not listening.
+    server = HTTPServer(("127.0.0.1", 0), Answer, bind_and_activate=False)
+    server.server_bind()
+    _, *command = http_probe(server.server_port, "/health")
+    with server, subprocess.Popen(command) as probe:
+        server.server_activate()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert (probe.wait(timeout=30) == 0) is healthy
+        finally:
+            server.shutdown()
 
 
 def test_names_are_left_to_the_engine(recorded: RecordingEngine) -> None:
