@@ -47,7 +47,7 @@ make_environment() {
       return
     }
   fi
-  "$uv" pip install --quiet --python "$1/bin/python" --require-hashes --strict -r "$2"
+  "$uv" pip install --quiet --compile-bytecode --python "$1/bin/python" --require-hashes --strict -r "$2"
 }
 
 # Sets PYTHON, installing the distribution's if there is none that will do.
