@@ -283,9 +283,8 @@ def measure_cold(results: Results, gateway: Deployment, compose: Compose) -> Non
     results.add(DESTROY, gateway=down["gateway"], beside=down["compose"])
 
 
-def measure(groups: Sequence[str], rounds: int, directory: Path) -> Results:
+def measure(results: Results, groups: Sequence[str], rounds: int, directory: Path) -> None:
     """Run the rounds of the groups on one stack."""
-    results = Results()
 
     def each_round(group: str, action: Callable[[], None]) -> None:
         for number in range(rounds):
@@ -312,7 +311,6 @@ def measure(groups: Sequence[str], rounds: int, directory: Path) -> Results:
             gateway.destroy()
             stack.callback(compose.down)
             each_round("cold", partial(measure_cold, results, gateway, compose))
-    return results
 
 
 def main() -> None:
@@ -330,10 +328,15 @@ def main() -> None:
     groups = arguments.only or list(GROUPS)
     if "cold" in groups:
         compose_command()
-    # Closed to everyone else, which keeps the copies of secrets in it.
-    with tempfile.TemporaryDirectory() as scratch:
-        results = measure(groups, 3 if arguments.quick else arguments.rounds, Path(scratch))
-    print("\n".join(table(results)))
+    results = Results()
+    try:
+        # Closed to everyone else, which keeps the copies of secrets in it.
+        with tempfile.TemporaryDirectory() as scratch:
+            rounds = 3 if arguments.quick else arguments.rounds
+            measure(results, groups, rounds, Path(scratch))
+    finally:
+        # What was measured before something failed is not lost.
+        print("\n".join(table(results)))
 
 
 if __name__ == "__main__":
