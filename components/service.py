@@ -109,7 +109,8 @@ class ServiceArgs:
         env: environment that anyone with the engine may read.
         volumes: mount path to name of a writable volume.
         ports: published ports, which force the old container to go before the new one comes.
-        init: put a minimal init before a program that does not handle signals as process 1.
+        init: put a minimal init before the program: process 1 never gets a signal that it does not
+            handle, so that one that still starts would outlive its end by `drain_seconds`.
         stop_signal: what tells the process to end.
     """
 
@@ -121,7 +122,7 @@ class ServiceArgs:
     env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     ports: Sequence[Port] = ()
-    init: bool = False
+    init: bool = True
     stop_signal: str = "SIGTERM"
 
 

@@ -139,6 +139,12 @@ def test_every_container_is_gated_on_its_health(recorded: RecordingEngine) -> No
         assert container.inputs["waitTimeout"] > start, container.name
 
 
+def test_a_program_that_still_starts_can_be_ended(recorded: RecordingEngine) -> None:
+    """As process 1 it would not get the signal before it handles it."""
+    for container in applications(recorded):
+        assert container.inputs["init"] is True, container.name
+
+
 def test_a_container_is_probed_often_until_it_is_healthy(recorded: RecordingEngine) -> None:
     """What waits for it does not wait for the next probe; later probes cost next to nothing."""
     for container in applications(recorded):
