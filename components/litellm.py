@@ -128,7 +128,8 @@ def render_config(deployments: Sequence[Deployment]) -> str:
 def _probe() -> list[str]:
     """Return the health check, which needs the keys that it asks the providers about."""
     secrets = f"set -a; . {CONFIG_DIRECTORY}/{SECRETS_FILE}; set +a"
-    return ["CMD-SHELL", f"{secrets}; exec python3 -I -S {CONFIG_DIRECTORY}/{PROBE_FILE} {PORT}"]
+    program = f"exec python3 -I -S {CONFIG_DIRECTORY}/{PROBE_FILE} {PORT}"
+    return ["CMD", "/bin/sh", "-c", f"{secrets}; {program}"]
 
 
 def _command(log_level: str) -> list[str]:

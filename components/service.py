@@ -44,8 +44,8 @@ class HealthCheck:
     @property
     def deadline_seconds(self) -> int:
         """How long creation waits for health: the start period and the retries after it."""
-        return (
-            self.start_seconds + (self.retries + 1) * self.interval_seconds + self.timeout_seconds
+        return self.start_seconds + (self.retries + 1) * (
+            self.interval_seconds + self.timeout_seconds
         )
 
 

@@ -19,10 +19,17 @@ PROVIDER_SECONDS = 3
 
 
 def answers():
-    """Tell whether LiteLLM is ready."""
-    with socket.create_connection(("127.0.0.1", PORT), 3) as connection:
-        connection.sendall(b"GET /health/readiness HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        return b" 200 " in connection.recv(64)
+    """Tell whether LiteLLM is ready; knock for a while, so that its start ends when it is."""
+    for _ in range(60):
+        try:
+            with socket.create_connection(("127.0.0.1", PORT), 3) as connection:
+                connection.sendall(b"GET /health/readiness HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                if b" 200 " in connection.recv(64):
+                    return True
+        except OSError:
+            pass
+        time.sleep(0.05)
+    return False
 
 
 def resolved(value):
