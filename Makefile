@@ -1,7 +1,7 @@
 # Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit integration bench bench-deploy lint format lock
+.PHONY: help up down test unit integration bench bench-deploy bench-serving lint format lock
 
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
@@ -48,6 +48,10 @@ bench: ## measure what the proxy costs (needs Go and the images of `make up`; AR
 bench-deploy: ## measure how long changes take (needs docker-compose and the images of `make up`)
 	@scripts/bootstrap --dev
 	@$(TOOLS) && python -m bench.deploy $(ARGS)
+
+bench-serving: ## measure what LiteLLM serves, as deployed and by its defaults
+	@scripts/bootstrap --dev
+	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.serving $(ARGS)
 
 lint: ## check style, types and shell scripts
 	@scripts/bootstrap --dev

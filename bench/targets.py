@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from bench.bodies import BURST, MODELS
 from bench.machine import ROOT, TARGET_CORE, await_answer, free_port, latest, process
 from components.litellm import Deployment, render_config
 
 LITELLM_IMAGE = "llm-gateway/litellm"
+# A model with a price, as real ones have: LiteLLM looks into the matter of every other one.
+PRICED = {BURST: "llama-3.3-70b-versatile"}
+# LiteLLM's own start, without what the image does for it.
+PLAIN_ENVIRONMENT = ["env", "-u", "LITELLM_LOG", "-u", "LITELLM_MODE"]
+PLAIN = ["python3", "-c", "from litellm import run_server; run_server()"]
 
 
 @dataclass(frozen=True)
@@ -65,36 +72,60 @@ def proxy(upstream: str) -> Iterator[Target]:
         yield Target("proxy", f"http://127.0.0.1:{port}/v1/messages", key, started.pid, chat=False)
 
 
+@dataclass(frozen=True)
+class LiteLLMSetup:
+    """How LiteLLM runs.
+
+    Attributes:
+        name: how the tables call it.
+        cores: the processors it may use, as the engine spells them.
+        deployed: with the image's start and the deployment's configuration, or without both.
+        arguments: further arguments of its command.
+    """
+
+    name: str = "LiteLLM"
+    cores: str = str(TARGET_CORE)
+    deployed: bool = True
+    arguments: tuple[str, ...] = ()
+
+
 @contextlib.contextmanager
-def litellm(upstream: str, directory: Path) -> Iterator[Target]:
+def litellm(
+    upstream: str, directory: Path, setup: LiteLLMSetup = LiteLLMSetup(), *, chat: bool = False
+) -> Iterator[Target]:
     """Run LiteLLM from the image that `make up` built."""
     name, port, key = f"bench-{secrets.token_hex(4)}", free_port(), f"sk-{secrets.token_hex(16)}"
-    config, variables = directory / "litellm_config.yaml", directory / "litellm.env"
+    config, variables = directory / f"{name}.yaml", directory / f"{name}.env"
     deployments = [
         Deployment(
             name=model,
-            litellm_model=f"groq/{model}",
+            litellm_model=f"groq/{PRICED.get(model, model)}",
             key_env="BENCH_UPSTREAM_KEY",
             api_base=f"{upstream}/v1",
         )
         for model in MODELS
     ]
-    config.write_text(render_config(deployments))
+    rendered = yaml.safe_load(render_config(deployments))
+    kept = rendered if setup.deployed else {"model_list": rendered["model_list"]}
+    config.write_text(yaml.safe_dump(kept))
     variables.touch(mode=0o600)
     variables.write_text(
-        f"LITELLM_MASTER_KEY={key}\nLITELLM_LOCAL_MODEL_COST_MAP=True\nLITELLM_LOG=ERROR\n"
-        f"LITELLM_MODE=PRODUCTION\nBENCH_UPSTREAM_KEY={secrets.token_hex(8)}\nHOME=/tmp\n"
+        f"LITELLM_MASTER_KEY={key}\nLITELLM_LOCAL_MODEL_COST_MAP=True\n"
+        f"BENCH_UPSTREAM_KEY={secrets.token_hex(8)}\nHOME=/tmp\n"
     )
     command = ["docker", "run", "--detach", "--rm", "--name", name, "--network", "host"]
-    command += ["--cpuset-cpus", str(TARGET_CORE), "--env-file", str(variables)]
+    command += ["--cpuset-cpus", setup.cores, "--env-file", str(variables)]
     command += ["--volume", f"{config}:/conf/litellm_config.yaml:ro", latest(LITELLM_IMAGE)]
-    command += ["litellm", "--config", "/conf/litellm_config.yaml", "--host", "127.0.0.1"]
-    subprocess.run([*command, "--port", str(port)], check=True, stdout=subprocess.DEVNULL)
+    # The image's variables are part of how it is deployed.
+    command += ["litellm"] if setup.deployed else [*PLAIN_ENVIRONMENT, *PLAIN]
+    command += ["--config", "/conf/litellm_config.yaml", "--host", "127.0.0.1"]
+    command += ["--port", str(port), *setup.arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     try:
         await_answer(f"http://127.0.0.1:{port}/health/liveliness")
         inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
         pid = int(subprocess.check_output(inspect, text=True))
-        url = f"http://127.0.0.1:{port}/v1/messages"
-        yield Target("LiteLLM", url, key, pid, chat=False)
+        url = f"http://127.0.0.1:{port}/v1/{'chat/completions' if chat else 'messages'}"
+        yield Target(setup.name, url, key, pid, chat=chat)
     finally:
         subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True)

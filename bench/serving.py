@@ -1,0 +1,96 @@
+"""What LiteLLM serves: as it is deployed, by its own defaults, and with the guide's debug log.
+
+Every round visits every setup, in an order of its own, with the Chat Completions that the proxy
+sends. On one core the load and the upstream have the other one; on two they share both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import machine
+from bench.bodies import as_chat
+from bench.proxy import Cell, Results, visit
+from bench.targets import LiteLLMSetup, litellm
+
+DEFAULTS = LiteLLMSetup(name="its defaults", deployed=False)
+DEBUG = LiteLLMSetup(name="--detailed_debug", deployed=False, arguments=("--detailed_debug",))
+ONE = LiteLLMSetup(name="as deployed")
+TWO = LiteLLMSetup(name="as deployed, two cores", cores="0,1")
+SETUPS = (DEFAULTS, DEBUG, ONE, TWO)
+LEAST_GAIN, LEAST_SCALING = 1.8, 0.9
+
+
+def table(results: Results, cells: list[Cell]) -> list[str]:
+    """Return the results as Markdown."""
+    lines = [
+        "| load | LiteLLM | p50 ms | p99 ms | requests/s | : its defaults |",
+        "|---|---|---|---|---|---|",
+    ]
+    for cell in cells:
+        base = results.median(cell, DEFAULTS.name, "rate")
+        for setup in SETUPS:
+            p50, p99, rate = (
+                results.median(cell, setup.name, figure) for figure in ("p50", "p99", "rate")
+            )
+            lines.append(
+                f"| {cell.title} | {setup.name} | {p50:.1f} | {p99:.1f} | {rate:.0f}"
+                f" | {rate / base:.2f} |"
+            )
+    return lines
+
+
+def aims(results: Results, cells: list[Cell]) -> list[str]:
+    """Return how the deployment stands against its aims, for each load."""
+    lines = [
+        f"| load | one core : its defaults, at least {LEAST_GAIN}"
+        f" | two cores : twice one, at least {LEAST_SCALING} |",
+        "|---|---|---|",
+    ]
+    for cell in cells:
+        defaults, one, two = (
+            results.median(cell, setup.name, "rate") for setup in (DEFAULTS, ONE, TWO)
+        )
+        lines.append(f"| {cell.title} | {one / defaults:.2f} | {two / one / 2:.2f} |")
+    return lines
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each visit")
+    arguments = parser.parse_args()
+    cells = [Cell(count, 1, stream) for stream in (False, True) for count in (1, 16, 64)]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+        directory = Path(scratch)
+        load = machine.build("load", directory)
+        standin = stack.enter_context(
+            machine.process([str(machine.build("standin", directory))], machine.LOAD_CORE)
+        )
+        upstream = f"http://127.0.0.1:{machine.announced_port(standin)}"
+        targets = [
+            stack.enter_context(litellm(upstream, directory, setup, chat=True)) for setup in SETUPS
+        ]
+        results = Results()
+        payload = directory / "body.json"
+        # The first requests import what the start left out.
+        for number in range(-1, arguments.rounds):
+            for cell in cells:
+                payload.write_text(json.dumps(as_chat(cell.request())))
+                for target in random.sample(targets, len(targets)):
+                    sample = visit(load, target, standin.pid, payload, cell, arguments.seconds)
+                    if number >= 0:
+                        results.samples.setdefault((cell, target.name), []).append(sample)
+            print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    print("\n".join([*table(results, cells), "", *aims(results, cells)]))
+
+
+if __name__ == "__main__":
+    main()
