@@ -486,6 +486,14 @@ def test_a_shell_that_sources_the_client_lines_has_what_claude_code_needs(
     assert shell.stdout.endswith("PUBLIC ROOT\nOLD ROOT\n")
 
 
+def test_litellm_is_probed_until_its_start_is_over(recorded: RecordingEngine) -> None:
+    """The first probe outlasts an ordinary start, and the engine lets it."""
+    check = recorded.named("gw-litellm").inputs["healthcheck"]
+
+    assert "+10\n" in check["tests"][-1]
+    assert check["timeout"] == "15s"
+
+
 def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
     """The file parses, keeps the order, and names variables instead of holding keys."""
     config = yaml.safe_load(
@@ -518,7 +526,12 @@ def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
         "rpm": 30,
         "tpm": 6000,
     }
-    assert config["model_list"][0]["model_info"]["max_input_tokens"] == 131072
+    assert config["model_list"][0]["model_info"] == {
+        "id": 'odd "name": {x}',
+        "input_cost_per_token": 0,
+        "output_cost_per_token": 0,
+        "max_input_tokens": 131072,
+    }
     assert config["router_settings"]["fallbacks"] == [{'odd "name": {x}': ["b"]}]
     assert config["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"
     assert config["litellm_settings"]["drop_params"] is True
