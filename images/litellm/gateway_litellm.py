@@ -229,6 +229,8 @@ def prepare() -> set[str]:
         filter(None, [f"{__name__}:{settle.__name__}", hooks])
     )
     os.environ.setdefault("NUM_WORKERS", str(len(os.sched_getaffinity(0))))
+    # By default 5 s: a busy machine would have its workers replaced before they have started.
+    os.environ.setdefault("TIMEOUT_WORKER_HEALTHCHECK", "30")
     return served
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.deployment import Deployment, docker
 from tests.integration.test_standalone import environment
 
-SECONDS = 120
+SECONDS = 600
 ASK = """
 import sys, urllib.error, urllib.request
 try:
@@ -72,7 +72,7 @@ def await_status(container: str, path: str, status: int) -> None:
     deadline = time.monotonic() + SECONDS
     while python(container, ASK, path) != str(status):
         assert time.monotonic() < deadline, docker("logs", container, check=False)
-        time.sleep(0.2)
+        time.sleep(1)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_worker_that_hangs_is_replaced(litellm: str) -> None:
     deadline = time.monotonic() + SECONDS
     while first in (workers := json.loads(python(litellm, WORKERS))) or len(workers) < 2:
         assert time.monotonic() < deadline, workers
-        time.sleep(0.5)
+        time.sleep(1)
 
     assert second in workers
     await_status(litellm, "/health/readiness", 200)
