@@ -18,7 +18,7 @@ from components.litellm import Deployment, render_config
 
 LITELLM_IMAGE = "llm-gateway/litellm"
 # A model with a price, as real ones have: LiteLLM looks into the matter of every other one.
-PRICED = {BURST: "llama-3.3-70b-versatile"}
+PRICED = {BURST: "openai/gpt-oss-20b"}
 # LiteLLM's own start, without what the image does for it.
 PLAIN_ENVIRONMENT = ["env", "-u", "LITELLM_LOG", "-u", "LITELLM_MODE"]
 PLAIN = ["python3", "-c", "from litellm import run_server; run_server()"]
@@ -106,8 +106,11 @@ def litellm(
         for model in MODELS
     ]
     rendered = yaml.safe_load(render_config(deployments))
-    kept = rendered if setup.deployed else {"model_list": rendered["model_list"]}
-    config.write_text(yaml.safe_dump(kept))
+    if not setup.deployed:
+        own = ("model_name", "litellm_params")
+        models = [{key: entry[key] for key in own} for entry in rendered["model_list"]]
+        rendered = {"model_list": models}
+    config.write_text(yaml.safe_dump(rendered))
     variables.touch(mode=0o600)
     variables.write_text(
         f"LITELLM_MASTER_KEY={key}\nLITELLM_LOCAL_MODEL_COST_MAP=True\n"
