@@ -1,0 +1,3 @@
+module llm-gateway/load
+
+go 1.21
