@@ -39,6 +39,19 @@ async def test_a_wrong_key_is_refused_on_every_route_but_health(upstream, header
     }
 
 
+async def test_two_keys_are_known_while_one_replaces_the_other(start):
+    """Each of them opens the door, and both together do not."""
+    running = await start(DEMO_API_KEY="gsk_former, gsk_next")
+    statuses = {}
+    async with aiohttp.ClientSession() as session:
+        for key in ("gsk_former", "gsk_next", "gsk_former, gsk_next"):
+            headers = {"authorization": f"Bearer {key}"}
+            async with session.get(f"{running.url}/openai/v1/models", headers=headers) as answer:
+                statuses[key] = answer.status
+
+    assert statuses == {"gsk_former": 200, "gsk_next": 200, "gsk_former, gsk_next": 401}
+
+
 async def test_an_unknown_model_is_not_found(upstream):
     """The SDK raises the error that it raises for Groq."""
     with pytest.raises(groq.NotFoundError) as error:

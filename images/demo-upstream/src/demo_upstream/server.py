@@ -98,10 +98,13 @@ class _Upstream:
 
     @web.middleware
     async def require_key(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Let only callers in that show the key; the health check needs none."""
+        """Let only callers in that show a key; the health check needs none."""
         if request.path != "/health":
             scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-            known = hmac.compare_digest(shown.strip().encode(), self._settings.api_key.encode())
+            known = any(
+                hmac.compare_digest(shown.strip().encode(), key.encode())
+                for key in self._settings.api_keys
+            )
             if scheme.lower() != "bearer" or not known:
                 raise invalid_api_key()
         return await handler(request)

@@ -12,11 +12,11 @@ class SettingsError(ValueError):
 class Settings:
     """How the server runs.
 
-    `api_key` is what callers must show, `chunk_seconds` passes between two chunks of a stream,
+    `api_keys` are what callers may show, `chunk_seconds` passes between two chunks of a stream,
     and `drain_seconds` is what open requests get to finish once the server is told to stop.
     """
 
-    api_key: str
+    api_keys: tuple[str, ...]
     host: str
     port: int
     chunk_seconds: float
@@ -40,19 +40,19 @@ class Settings:
             problems.append(f"{name} is {value!r}: set it to a whole number from 0 to {most}")
             return default
 
-        key = environment.get("DEMO_API_KEY", "").strip()
-        if not key:
+        def words(name: str) -> tuple[str, ...]:
+            parts = environment.get(name, "").split(",")
+            return tuple(part.strip() for part in parts if part.strip())
+
+        keys = words("DEMO_API_KEY")
+        if not keys:
             problems.append("DEMO_API_KEY is missing: set it to the key that callers must show")
         settings = cls(
-            api_key=key,
+            api_keys=keys,
             host=environment.get("HOST", "").strip() or "0.0.0.0",  # noqa: S104
             port=number("PORT", 8000, 65535),
             chunk_seconds=number("DEMO_CHUNK_MILLISECONDS", 20, 60_000) / 1000,
-            extra_models=tuple(
-                name.strip()
-                for name in environment.get("DEMO_EXTRA_MODELS", "").split(",")
-                if name.strip()
-            ),
+            extra_models=words("DEMO_EXTRA_MODELS"),
             tokens_per_minute=number("DEMO_TOKENS_PER_MINUTE", 0, 1_000_000_000),
             drain_seconds=number("GRACEFUL_SHUTDOWN_TIMEOUT", 600, 86_400),
         )
