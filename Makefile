@@ -1,7 +1,7 @@
 # Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit integration bench bench-deploy bench-serving lint format lock
+.PHONY: help up down test unit integration load bench bench-deploy bench-serving lint format lock
 
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
@@ -40,6 +40,10 @@ unit: ## run the tests that need no engine
 integration: ## run the tests that deploy
 	@scripts/bootstrap --dev
 	@$(TOOLS) && python -m pytest -m integration
+
+load: ## change and break a gateway under load and print what clients saw (ARGS=--help)
+	@scripts/bootstrap --dev
+	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m tests.load $(ARGS)
 
 bench: ## measure what the proxy costs (needs Go and the images of `make up`; ARGS=--help)
 	@scripts/bootstrap --dev

@@ -155,6 +155,22 @@ class Deployment:
             os.killpg(process.pid, signal.SIGKILL)
         assert seen, f"the deployment ended before it printed {when!r}"
 
+    def kill_up_after(self, seconds: float) -> None:
+        """Start a deployment and kill it with its provider after a time, if it still runs."""
+        with subprocess.Popen(
+            ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview"],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
     def recover(self) -> str:
         """Clean up after a killed deployment, as `make up` does, and return what it said."""
         finished = subprocess.run(

@@ -1,0 +1,132 @@
+"""How an event is carried out under load; each makes one row of the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.load.broken import Broken
+from tests.load.changes import Change
+from tests.load.faults import Fault
+from tests.load.observation import leftovers, services, touched
+from tests.load.records import Event, Outcome, Record, judge
+from tests.load.site import Site
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One event and what became of it.
+
+    Attributes:
+        source: what was done.
+        event: when.
+        replaced: logical names of the containers that were replaced, made or removed.
+        problems: what did not hold although it must.
+        said: what `pulumi up` printed where it had to fail.
+        outcome: what clients saw, known once their requests have ended.
+    """
+
+    source: Change | Broken | Fault
+    event: Event
+    replaced: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    said: str = ""
+    outcome: Outcome | None = None
+
+    def conclude(self, records: list[Record], until: float) -> None:
+        """Judge what clients saw before the next event began."""
+        self.outcome = judge(records, self.event, until)
+        lost = self.outcome.lost
+        match self.source:
+            case Change(interrupts=True):
+                return
+            case Fault():
+                lost = self.source.unforgivable(lost)
+                if self.outcome.recovered_after > self.source.seconds:
+                    self.problems.append(
+                        f"lost requests for {self.outcome.recovered_after:.0f} s, "
+                        f"stated are {self.source.seconds} s"
+                    )
+        self.problems += [
+            f"lost {record.kind} {record.protocol} {record.connection}: {record.outcome} "
+            f"{record.status} {record.error_type} {record.detail[:200]} ({record.id}, "
+            f"{record.ended - self.event.began:.1f} s after its begin)"
+            for record in lost
+        ]
+
+
+def change(site: Site, source: Change, settle: float) -> Row:
+    """Make a change as its operator does, and watch for *settle* seconds after it."""
+    problems: list[str] = []
+    source.configure(site)
+    before = services(site.deployment)
+    began = time.time()
+    finished = site.deployment.up(check=False)
+    ended = time.time()
+    replaced = touched(before, services(site.deployment))
+    if finished.returncode != 0:
+        problems.append(f"`pulumi up` failed: {finished.stdout[-1500:]}")
+    else:
+        _note(problems, lambda: source.check(site))
+    if more := replaced - source.replaces:
+        problems.append(f"replaced without need: {', '.join(sorted(more))}")
+    event = _settled(began, ended, settle)
+    return Row(source=source, event=event, replaced=replaced, problems=problems)
+
+
+def break_and_mend(site: Site, source: Broken, settle: float) -> Row:
+    """Deploy something broken twice, then the mended configuration."""
+    problems: list[str] = []
+    source.spoil(site)
+    before = services(site.deployment)
+    began = time.time()
+    failed = site.deployment.up(check=False)
+    again = site.deployment.up(check=False) if source.twice else failed
+    still = services(site.deployment)
+    source.mend(site)
+    mended = site.deployment.up(check=False)
+    ended = time.time()
+    if failed.returncode == 0:
+        problems.append("`pulumi up` was green")
+    if again.returncode == 0:
+        problems.append("the second `pulumi up` was green by accident")
+    problems += [f"`pulumi up` did not say {word!r}" for word in source.says(failed.stdout)]
+    if gone := {name for name in before if before[name] != still.get(name)} - source.loses:
+        problems.append(f"the broken change replaced {', '.join(sorted(gone))}")
+    if mended.returncode != 0:
+        problems.append(f"the mended `pulumi up` failed: {mended.stdout[-1500:]}")
+    elif found := leftovers(site.deployment):
+        problems.append(f"left over: {', '.join(sorted(found))}")
+    else:
+        preview = site.deployment.pulumi("preview", "--expect-no-changes", check=False)
+        if preview.returncode != 0:
+            problems.append("the mended `pulumi up` left something to do")
+    event = _settled(began, ended, settle)
+    replaced = touched(before, services(site.deployment))
+    return Row(source=source, event=event, replaced=replaced, problems=problems, said=failed.stdout)
+
+
+def inflict(site: Site, source: Fault, settle: float) -> Row:
+    """Break something underneath and wait until the gateway has come back."""
+    problems: list[str] = []
+    before = services(site.deployment)
+    began = time.time()
+    _note(problems, lambda: source.inflict(site))
+    _note(problems, lambda: site.await_answers(source.seconds))
+    ended = time.time()
+    replaced = touched(before, services(site.deployment))
+    event = _settled(began, ended, settle)
+    return Row(source=source, event=event, replaced=replaced, problems=problems)
+
+
+def _settled(began: float, ended: float, settle: float) -> Event:
+    time.sleep(max(0.0, ended + settle - time.time()))
+    return Event(began=began, ended=ended)
+
+
+def _note(problems: list[str], check: Callable[[], None]) -> None:
+    try:
+        check()
+    except AssertionError as error:
+        problems.append(str(error))
