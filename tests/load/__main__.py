@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.load import course
 from tests.load.broken import BROKEN, Broken
-from tests.load.changes import CHANGES, Change
+from tests.load.changes import CHANGES, EDGE, Change
 from tests.load.faults import Fault, faults
-from tests.load.generator import Load
+from tests.load.generator import MODELS, Load
 from tests.load.site import Site
 from tests.load.table import tables
 
@@ -110,7 +110,8 @@ def happen(site: Site, source: Source, rate: float) -> course.Row:
     """Let one event happen under its load."""
     match source:
         case Change():
-            site.send(Load(rate=rate, models=source.models) if source.models else Load(rate=rate))
+            load = Load(rate=rate, models=source.models or MODELS)
+            site.send(load.on_the_edge() if source.replaces == EDGE else load)
             return course.change(site, source, SETTLE_SECONDS)
         case Broken():
             site.send(Load(rate=rate))

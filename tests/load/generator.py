@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -28,7 +28,7 @@ class Load:
 
     Attributes:
         rate: requests a second.
-        kinds: shares of json, stream and long.
+        kinds: shares of json, stream, long and tokens (which LiteLLM has no part in).
         models: asked for in equal shares.
         marker: what each message asks of the demo upstream.
         longest: seconds of the longest long stream.
@@ -43,6 +43,11 @@ class Load:
     marker: str = ""
     shortest: int = 30
     longest: int = 120
+
+    def on_the_edge(self) -> Load:
+        """Add three times as many requests that cost little behind the edge, to test it harder."""
+        light = 3 * sum(self.kinds.values())
+        return replace(self, rate=4 * self.rate, kinds={**self.kinds, "tokens": light})
 
 
 def build(directory: Path) -> Path:

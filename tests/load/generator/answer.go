@@ -89,6 +89,16 @@ func checkJSON(body []byte, expected Expectation) (outcome, detail string) {
 	return expected.judge(text)
 }
 
+func checkCount(body []byte) (outcome, detail string) {
+	var count struct {
+		InputTokens int `json:"input_tokens"`
+	}
+	if json.Unmarshal(body, &count) != nil || count.InputTokens == 0 {
+		return wrong, fmt.Sprintf("%.120q", body)
+	}
+	return ok, ""
+}
+
 type event struct {
 	Type  string `json:"type"`
 	Delta block  `json:"delta"`

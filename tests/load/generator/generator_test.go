@@ -83,6 +83,14 @@ func TestEveryEndOfARequestHasItsName(t *testing.T) {
 		{"no usage", "json", wrong, "", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"content":[{"type":"text","text":%s}]}`, answer(message(r)))
 		}},
+		{"count", "tokens", ok, "", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/messages/count_tokens" {
+				fmt.Fprint(w, `{"input_tokens":7}`)
+			}
+		}},
+		{"no count", "tokens", wrong, "", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, `{"input_tokens":0}`)
+		}},
 		{"whole stream", "stream", ok, "", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, stream+streamEnd, answer(message(r)))
 		}},

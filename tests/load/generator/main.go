@@ -67,7 +67,7 @@ func parse() Options {
 	flag.DurationVar(&options.grace, "grace", 150*time.Second, "what open requests get at the end")
 	flag.DurationVar(&options.silence, "silence", time.Minute, "longest time without a byte")
 	flag.IntVar(&options.open, "open", 2000, "open requests at most; beyond, they count as failed")
-	flag.Var(&options.kinds, "kinds", "shares of json, stream and long, as json=70,stream=28,long=2")
+	flag.Var(&options.kinds, "kinds", "shares of json, stream, long and tokens, as json=70,stream=30")
 	flag.Var(&options.connections, "connections", "shares of new and kept")
 	flag.Var(&options.protocols, "protocols", "shares of h1 and h2")
 	flag.Var(&options.models, "models", "shares of models")

@@ -88,6 +88,7 @@ type Request struct {
 	kind       string
 	connection string
 	protocol   string
+	path       string
 	model      string
 	client     Client
 	message    string
@@ -105,11 +106,16 @@ func Plan(options Options, clients []Client, number int) Request {
 		protocol:   options.protocols.choose(source),
 		model:      options.models.choose(source),
 		client:     clients[number%len(clients)],
+		path:       "/v1/messages",
 		maxTokens:  1000,
 	}
 	request.message = fmt.Sprintf("This is request %s.", request.id)
 	request.expected = quoting(request.message)
-	if request.kind == "long" {
+	switch request.kind {
+	case "tokens":
+		request.path += "/count_tokens"
+		request.maxTokens = 0
+	case "long":
 		words := int(length(options, source) / options.chunk)
 		request.message += fmt.Sprintf(" [demo:words=%d]", words)
 		request.maxTokens += words
@@ -127,6 +133,7 @@ func length(options Options, source *rand.Rand) time.Duration {
 	return options.shortest + time.Duration(spread*math.Pow(source.Float64(), 8))
 }
 
+// body is what is sent; what counts tokens takes neither a limit nor a way to answer.
 func (request Request) body() []byte {
 	type message struct {
 		Role    string `json:"role"`
@@ -134,10 +141,10 @@ func (request Request) body() []byte {
 	}
 	text, err := json.Marshal(struct {
 		Model     string    `json:"model"`
-		MaxTokens int       `json:"max_tokens"`
+		MaxTokens int       `json:"max_tokens,omitempty"`
 		Stream    bool      `json:"stream,omitempty"`
 		Messages  []message `json:"messages"`
-	}{request.model, request.maxTokens, request.kind != "json", []message{{"user", request.message}}})
+	}{request.model, request.maxTokens, request.kind == "stream" || request.kind == "long", []message{{"user", request.message}}})
 	if err != nil {
 		panic(err) // strings and numbers always encode
 	}

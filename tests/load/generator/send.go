@@ -66,7 +66,7 @@ func (sender *Sender) Send(abandon context.Context, request Request, due time.Ti
 	}
 	post, err := http.NewRequestWithContext(
 		httptrace.WithClientTrace(patience.context, trace),
-		http.MethodPost, sender.url+"/v1/messages", bytes.NewReader(request.body()),
+		http.MethodPost, sender.url+request.path, bytes.NewReader(request.body()),
 	)
 	if err != nil {
 		return record.end(failed, err)
@@ -90,6 +90,8 @@ func (sender *Sender) Send(abandon context.Context, request Request, due time.Ti
 		record.Outcome = refused
 	case err != nil:
 		record = record.end(patience.explain(cut, err))
+	case request.kind == "tokens":
+		record.Outcome, record.Detail = checkCount(body)
 	case request.kind == "json":
 		record.Outcome, record.Detail = checkJSON(body, request.expected)
 	default:
