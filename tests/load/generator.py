@@ -37,7 +37,7 @@ class Load:
 
     rate: float = 12.0
     kinds: Mapping[str, float] = field(
-        default_factory=lambda: {"json": 68.0, "stream": 30.0, "long": 2.0}
+        default_factory=lambda: {"json": 68.5, "stream": 30.0, "long": 1.5}
     )
     models: Sequence[str] = MODELS
     marker: str = ""

@@ -130,7 +130,7 @@ func Plan(options Options, clients []Client, number int) Request {
 // length draws from all lengths, mostly near the shortest: a change waits for the last open stream.
 func length(options Options, source *rand.Rand) time.Duration {
 	spread := float64(options.longest - options.shortest)
-	return options.shortest + time.Duration(spread*math.Pow(source.Float64(), 8))
+	return options.shortest + time.Duration(spread*math.Pow(source.Float64(), 16))
 }
 
 // body is what is sent; what counts tokens takes neither a limit nor a way to answer.
