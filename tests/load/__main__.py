@@ -99,6 +99,8 @@ def drive(
                 print(progress(rows[-1]), file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             print("stopping", file=sys.stderr)
+            # It may have ended a deployment.
+            site.deployment.recover()
         records = site.stop()
         nexts = [row.event.began for row in rows[1:]]
         for row, until in zip(rows, [*nexts, time.time()], strict=True):

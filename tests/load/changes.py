@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.integration.deployment import docker
 from tests.load.certificates import leaf
+from tests.load.observation import services
 from tests.load.site import Site
 
 EDGE = frozenset({"gateway-edge-config"})
@@ -130,6 +132,13 @@ def raise_limits(site: Site) -> None:
     site.deployment.set("resources.litellm.memoryMb", "2100")
 
 
+def are_raised(site: Site) -> None:
+    """Expect the new limits on the containers that run already."""
+    edge = services(site.deployment)["gateway-edge"]
+    limit = docker("inspect", "--format", "{{.HostConfig.Memory}}", edge)
+    assert int(limit) == 300 * 1024 * 1024, limit
+
+
 def bring_certificate(site: Site) -> None:
     """Use a certificate from files, of an authority that clients trust."""
     deployment = site.deployment
@@ -214,6 +223,7 @@ CHANGES = [
         name="resource limits",
         configure=raise_limits,
         replaces=frozenset(),
+        check=are_raised,
     ),
     Change(name="resource limits back", configure=unset("resources"), replaces=frozenset()),
     Change(
