@@ -97,6 +97,9 @@ def drive(
             for source in [*sources] * arguments.repeat:
                 rows.append(happen(site, source, arguments.rate))
                 print(progress(rows[-1]), file=sys.stderr, flush=True)
+                if rows[-1].said:
+                    said = directory / f"{source.name.replace(' ', '-')}.txt"
+                    said.write_text(rows[-1].said)
         except KeyboardInterrupt:
             print("stopping", file=sys.stderr)
             # It may have ended a deployment.
