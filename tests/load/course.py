@@ -13,6 +13,9 @@ from tests.load.observation import leftovers, services, touched
 from tests.load.records import Event, Outcome, Record, judge
 from tests.load.site import Site
 
+# Without --diff, for that is how an operator reads what went wrong.
+UP = ("up", "--yes", "--skip-preview")
+
 
 @dataclass(kw_only=True)
 class Row:
@@ -81,8 +84,8 @@ def break_and_mend(site: Site, source: Broken, settle: float) -> Row:
     source.spoil(site)
     before = services(site.deployment)
     began = time.time()
-    failed = site.deployment.up(check=False)
-    again = site.deployment.up(check=False) if source.twice else failed
+    failed = site.deployment.pulumi(*UP, check=False)
+    again = site.deployment.pulumi(*UP, check=False) if source.twice else failed
     still = services(site.deployment)
     source.mend(site)
     mended = site.deployment.up(check=False)
