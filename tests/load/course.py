@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,12 +52,7 @@ class Row:
                         f"lost requests for {self.outcome.recovered_after:.0f} s, "
                         f"stated are {self.source.seconds} s"
                     )
-        self.problems += [
-            f"lost {record.kind} {record.protocol} {record.connection}: {record.outcome} "
-            f"{record.status} {record.error_type} {record.detail[:200]} ({record.id}, "
-            f"{record.ended - self.event.began:.1f} s after its begin)"
-            for record in lost
-        ]
+        self.problems += _alike(lost, self.event.began)
 
 
 def change(site: Site, source: Change, settle: float) -> Row:
@@ -121,6 +117,21 @@ def inflict(site: Site, source: Fault, settle: float) -> Row:
     replaced = touched(before, services(site.deployment))
     event = _settled(began, ended, settle)
     return Row(source=source, event=event, replaced=replaced, problems=problems)
+
+
+def _alike(lost: list[Record], began: float) -> list[str]:
+    """Return one line for all losses of the same kind, with the first of them."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in lost:
+        detail = re.sub(r"\d+", "N", record.detail)
+        kind = (record.outcome, str(record.status), record.error_type, detail)
+        groups.setdefault(kind, []).append(record)
+    return [
+        f"{len(alike)} lost: {alike[0].outcome} {alike[0].status} {alike[0].error_type} "
+        f"{alike[0].detail[:200]}; the first: {alike[0].kind} {alike[0].protocol} "
+        f"{alike[0].connection} ({alike[0].id}, {alike[0].ended - began:.1f} s after its begin)"
+        for alike in groups.values()
+    ]
 
 
 def _settled(began: float, ended: float, settle: float) -> Event:

@@ -128,6 +128,17 @@ def test_a_fault_forgives_only_what_the_client_can_try_again(lost: Record, forgi
     assert (row.problems == []) == forgiven
 
 
+def test_losses_of_the_same_kind_are_one_problem() -> None:
+    """It tells how many there were, and the first one."""
+    details = ["stream 1 broke", "stream 7 broke", "silence"]
+    row = Row(source=Change(name="c", configure=lambda _: None, replaces=frozenset()), event=EVENT)
+    row.conclude([record(101 + n, "cut", detail=d) for n, d in enumerate(details)], UNTIL)
+
+    assert len(row.problems) == 2
+    assert row.problems[0].startswith("2 lost: cut 200")
+    assert "load-101, 1.0 s after" in row.problems[0]
+
+
 def test_a_fault_has_the_time_that_is_stated() -> None:
     """Also when each loss by itself would be forgiven."""
     fault = Fault(name="f", inflict=lambda _: None, seconds=10, loses=True)
