@@ -7,6 +7,7 @@ anything was lost that must not be.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -106,7 +107,7 @@ def drive(
             site.deployment.recover()
         records = site.stop()
         nexts = [row.event.began for row in rows[1:]]
-        for row, until in zip(rows, [*nexts, time.time()], strict=True):
+        for row, until in zip(rows, [*nexts, math.inf], strict=True):
             row.conclude(records, until)
     return rows
 

@@ -100,14 +100,15 @@ def signal_to(site: Site, service: str, number: str) -> None:
 
 
 def filtered(service: str, rule: list[str], seconds: float) -> Callable[[Site], None]:
-    """Filter a service's network for a while, from inside of it."""
+    """Filter a service's network for a while, from inside of it, but not its name server."""
 
     def inflict(site: Site) -> None:
         process = process_of(services(site.deployment)[service])
         inside = ["nsenter", "--target", process, "--net", "iptables"]
         for action in ("--insert", "--delete"):
-            for chain in ("INPUT", "OUTPUT"):
-                subprocess.run([*inside, action, chain, *rule], check=True)
+            for chain, interface in (("INPUT", "--in-interface"), ("OUTPUT", "--out-interface")):
+                others = ["!", interface, "lo"]
+                subprocess.run([*inside, action, chain, *others, *rule], check=True)
             if action == "--insert":
                 time.sleep(seconds)
 

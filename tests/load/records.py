@@ -144,7 +144,8 @@ def judge(records: Sequence[Record], event: Event, until: float) -> Outcome:
     """
     own = [record for record in records if event.began <= record.ended < until]
     answers = sorted(record.first_byte for record in own if record.outcome in ANSWERED)
-    marks = [event.began, *(time for time in answers if time > event.began), until]
+    later = [time for time in answers if time > event.began]
+    marks = [event.began, *later, max([event.ended, *later])]
     failed = [record for record in own if record.is_failed]
     cut = [record for record in own if record.outcome == "cut"]
     wrong = [record for record in own if record.outcome == "wrong_content"]

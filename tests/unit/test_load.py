@@ -68,11 +68,20 @@ def test_each_loss_is_counted_under_its_name() -> None:
     assert outcome.recovered_after == 5
 
 
-def test_the_longest_gap_counts_from_the_begin_to_the_next_event() -> None:
+@pytest.mark.parametrize(
+    ("records", "gap"),
+    [
+        ([record(99), record(103), record(107, "cut"), record(112)], 9),
+        ([record(107), record(109)], 7),
+        ([record(101), record(103)], 7),
+        ([], 10),
+    ],
+)
+def test_the_longest_gap_is_between_answers_or_the_ends_of_the_event(
+    records: list[Record], gap: float
+) -> None:
     """Failures do not end a gap, answers before the event do not begin one."""
-    records = [record(99), record(103), record(107, "cut"), record(112)]
-
-    assert judge(records, EVENT, UNTIL).gap == 9
+    assert judge(records, EVENT, UNTIL).gap == gap
 
 
 def test_the_handover_is_read_from_the_generations() -> None:
