@@ -138,23 +138,6 @@ class Deployment:
         """Deploy, showing the difference as a careful operator would."""
         return self.pulumi("up", "--yes", "--skip-preview", "--diff", *arguments, check=check)
 
-    def kill_up(self, when: str) -> None:
-        """Start a deployment and kill it with its provider once it prints *when*."""
-        with subprocess.Popen(
-            ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview"],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            assert process.stdout is not None
-            seen = any(when in line for line in process.stdout)
-            os.killpg(process.pid, signal.SIGKILL)
-        assert seen, f"the deployment ended before it printed {when!r}"
-
     def kill_up_after(self, seconds: float) -> None:
         """Start a deployment and kill it with its provider after a time, if it still runs."""
         with subprocess.Popen(

@@ -70,6 +70,8 @@ def change(site: Site, source: Change, settle: float) -> Row:
         _note(problems, lambda: source.check(site))
     if more := replaced - source.replaces:
         problems.append(f"replaced without need: {', '.join(sorted(more))}")
+    if source.replaces and not replaced:
+        problems.append("nothing was replaced")
     event = _settled(began, ended, settle)
     return Row(source=source, event=event, replaced=replaced, problems=problems)
 
