@@ -14,7 +14,7 @@ from tests.load.faults import Fault
 from tests.load.generator import Load
 from tests.load.site import Site
 
-LIGHT = Load(rate=6.0, kinds={"json": 66, "stream": 30, "long": 4}, shortest=8, longest=15)
+LIGHT = Load(rate=6.0, kinds={"json": 66, "stream": 30, "long": 4}, shortest=4, longest=8)
 DRAIN_SECONDS = 60
 LOAD_SECONDS = 1800
 SETTLE_SECONDS = 2

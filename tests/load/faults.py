@@ -18,7 +18,7 @@ from tests.load.site import Site
 
 HUNG_SECONDS = 20
 PAUSE_SECONDS = 5
-STORM_SECONDS = 20
+STORM_SECONDS = 12
 
 
 @dataclass(frozen=True, kw_only=True)

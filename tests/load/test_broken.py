@@ -12,10 +12,7 @@ from tests.load.course import Row
 pytestmark = pytest.mark.integration
 QUICK = (
     "Caddyfile that Caddy refuses",
-    "certificate without its key",
     "image that does not build",
-    "image build on a full disk",
-    "image that does not start",
 )
 
 

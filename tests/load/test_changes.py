@@ -13,8 +13,6 @@ pytestmark = pytest.mark.integration
 QUICK = (
     "client token added",
     "client token removed",
-    "certificate from files",
-    "internal certificate again",
     "resource limits",
     "resource limits back",
     "model remapped",
