@@ -176,7 +176,7 @@ def kill_deployments(count: int) -> Callable[[Site], None]:
 
 RESTART = {"seconds": 60, "loses": True, "cuts": True}
 # Its requests are short, so that a deployment is over sooner and can be killed more often.
-BRIEF = Load(rate=12.0, kinds={"json": 60, "stream": 38, "long": 2}, shortest=10, longest=20)
+BRIEF = Load(rate=6.0, kinds={"json": 60, "stream": 38, "long": 2}, shortest=10, longest=20)
 
 
 def faults(kills: int) -> list[Fault]:
