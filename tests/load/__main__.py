@@ -44,7 +44,7 @@ def main() -> int:
     print(text)
     if arguments.records:
         (arguments.records / "table.md").write_text(f"{text}\n")
-    return 1 if any(row.problems for row in rows) else 0
+    return 1 if any(row.problems for row in rows) or len(rows) < len(chosen) else 0
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -101,8 +101,8 @@ def drive(
                 if rows[-1].said:
                     said = directory / f"{source.name.replace(' ', '-')}.txt"
                     said.write_text(rows[-1].said)
-        except KeyboardInterrupt:
-            print("stopping", file=sys.stderr)
+        except (KeyboardInterrupt, AssertionError) as end:
+            print(f"stopping: {end!r}", file=sys.stderr)
             # It may have ended a deployment.
             site.deployment.recover()
         records = site.stop()
