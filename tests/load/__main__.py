@@ -44,7 +44,9 @@ def main() -> int:
     print(text)
     if arguments.records:
         (arguments.records / "table.md").write_text(f"{text}\n")
-    return 1 if any(row.problems for row in rows) or len(rows) < len(chosen) else 0
+    return (
+        1 if any(row.problems for row in rows) or len(rows) < len(chosen) * arguments.repeat else 0
+    )
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
