@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.load.certificates import unusable
-from tests.load.changes import EDGE_RULES, appended, edited, unset
+from tests.load.changes import ACCESS_RULES, appended, edited, unset
 from tests.load.site import Site
 
 PROXY_IMAGE = "images/claude-code-proxy/Dockerfile"
@@ -87,14 +87,14 @@ _port = TakenPort()
 BROKEN = [
     Broken(
         name="Caddyfile that Caddy refuses",
-        **word(EDGE_RULES, "max_size 32MiB", "no_such_directive"),
-        words=("gateway-edge-config",),
+        **word(ACCESS_RULES, "respond 204", "no_such_directive"),
+        words=("gateway-edge-gate",),
     ),
     Broken(
         name="certificate without its key",
         spoil=certificate_without_key,
         mend=unset("tls", "tlsKey"),
-        words=("gateway-edge-config",),
+        words=("gateway-edge-gate",),
     ),
     Broken(
         name="port that is taken",

@@ -17,7 +17,7 @@ from tests.load.certificates import leaf
 from tests.load.observation import services
 from tests.load.site import Site
 
-EDGE = frozenset({"gateway-edge-config"})
+EDGE = frozenset({"gateway-edge-gate"})
 PROXY = EDGE | {"gateway-proxy"}
 LITELLM = PROXY | {"gateway-litellm"}
 ALL = LITELLM | {"gateway-demo-upstream"}
@@ -188,8 +188,10 @@ def provider_key(index: int) -> Callable[[Site], None]:
 
 
 PROXY_SOURCE = "images/claude-code-proxy/src/claude_code_proxy/__main__.py"
-EDGE_RULES = "templates/Caddyfile.j2"
+ACCESS_RULES = "templates/gate.Caddyfile.j2"
 CADDY = "images/caddy/Dockerfile"
+# Single models are refused.
+MODELS_PATHS = ("path /v1/models /v1/models/*\n", "path /v1/models\n")
 
 CHANGES = [
     Change(
@@ -206,12 +208,12 @@ CHANGES = [
     ),
     Change(
         name="access rules of the edge",
-        configure=edited(EDGE_RULES, "max_size 32MiB", "max_size 31MiB"),
+        configure=edited(ACCESS_RULES, *MODELS_PATHS),
         replaces=EDGE,
     ),
     Change(
         name="access rules back",
-        configure=edited(EDGE_RULES, "max_size 31MiB", "max_size 32MiB"),
+        configure=edited(ACCESS_RULES, *reversed(MODELS_PATHS)),
         replaces=EDGE,
     ),
     Change(name="host name added", configure=setting("hostnames[2]", "gw.test"), replaces=EDGE),

@@ -181,7 +181,7 @@ BRIEF = Load(rate=6.0, kinds={"json": 60, "stream": 38, "long": 2}, shortest=10,
 
 def faults(kills: int) -> list[Fault]:
     """Return every fault; *kills* deployments are killed in one of them."""
-    services = ("litellm", "proxy", "demo-upstream", "edge-config")
+    services = ("litellm", "proxy", "demo-upstream", "edge-gate")
     return [
         *(
             Fault(name=f"{service} killed", inflict=crash(f"gateway-{service}"), **RESTART)
@@ -231,8 +231,8 @@ def faults(kills: int) -> list[Fault]:
             cuts=True,
         ),
         Fault(
-            name="edge-config removed by hand",
-            inflict=remove_by_hand("gateway-edge-config"),
+            name="edge-gate removed by hand",
+            inflict=remove_by_hand("gateway-edge-gate"),
             seconds=60,
         ),
         Fault(

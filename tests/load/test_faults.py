@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 QUICK = (
     "litellm killed",
     "proxy killed",
-    "edge-config killed",
+    "edge-gate killed",
     "edge killed",
     "network of the proxy down",
     "storm of 429",
