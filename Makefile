@@ -43,7 +43,7 @@ integration: ## run the tests that deploy
 
 load: ## change and break a gateway under load and print what clients saw (ARGS=--help)
 	@scripts/bootstrap --dev
-	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m tests.load $(ARGS)
+	@$(TOOLS) && python -m tests.load $(ARGS)
 
 bench: ## measure what the proxy costs (needs Go and the images of `make up`; ARGS=--help)
 	@scripts/bootstrap --dev

@@ -101,12 +101,12 @@ def latest(image: str) -> str:
 def build(name: str, directory: Path) -> Path:
     """Build one of the Go programs here and return its file."""
     program = directory / name
-    command = [_go_command(), "build", "-o", str(program), f"./{name}"]
+    command = [go_command(), "build", "-o", str(program), f"./{name}"]
     subprocess.run(command, cwd=ROOT / "bench", check=True)
     return program
 
 
-def _go_command() -> str:
+def go_command() -> str:
     """Return the Go on PATH, else the one that the toolchain is built with, installed once."""
     found = shutil.which("go")
     if found is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from bench.proxy import go_command
+from bench.machine import go_command
 from tests.load.records import Record, read_records
 
 SOURCE = Path(__file__).parent / "generator"

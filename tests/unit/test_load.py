@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.proxy import go_command
+from bench.machine import go_command
 from tests.load.__main__ import choose
 from tests.load.broken import BROKEN
 from tests.load.changes import CHANGES, Change
