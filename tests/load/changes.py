@@ -266,8 +266,6 @@ CHANGES = [
     Change(name="log level", configure=setting("logLevel", "info"), replaces=LITELLM),
     Change(name="log level back", configure=unset("logLevel"), replaces=LITELLM),
     Change(name="drain time", configure=setting("drainSeconds", "170"), replaces=ALL),
-    Change(name="LiteLLM's version", configure=other_litellm, replaces=LITELLM),
-    Change(name="LiteLLM's version rolled back", configure=former_litellm, replaces=LITELLM),
     Change(
         name="demo upstream to provider",
         configure=provider_key(0),
@@ -291,6 +289,8 @@ CHANGES = [
         replaces=PROXY,
         models=ROUTED,
     ),
+    Change(name="LiteLLM's version", configure=other_litellm, replaces=LITELLM),
+    Change(name="LiteLLM's version rolled back", configure=former_litellm, replaces=LITELLM),
     Change(
         name="Caddy's image",
         configure=appended(CADDY, "LABEL test=changed\n"),
