@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,9 @@ Source = Change | Broken | Fault
 def main() -> int:
     """Run the command line."""
     arguments = parse(sys.argv[1:])
+    # Also in the background, where shells have the interrupt ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     chosen = choose([*CHANGES, *BROKEN, *faults(arguments.kills)], arguments.only)
     if arguments.list or not chosen:
         print("\n".join(source.name for source in chosen) or "nothing has that name")
