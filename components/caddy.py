@@ -149,7 +149,7 @@ class Edge(pulumi.ComponentResource):
                 health=HealthCheck(
                     test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
                     interval_seconds=1,
-                    start_seconds=30,
+                    start_seconds=60,
                 ),
             ),
             pulumi.ResourceOptions(parent=self),
@@ -180,7 +180,7 @@ class Edge(pulumi.ComponentResource):
                 health=HealthCheck(
                     test=["CMD", "test", "-f", "/tmp/ready"],  # noqa: S108
                     interval_seconds=1,
-                    start_seconds=15,
+                    start_seconds=60,
                 ),
                 init=True,
             ),
