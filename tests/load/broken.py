@@ -88,13 +88,13 @@ BROKEN = [
     Broken(
         name="Caddyfile that Caddy refuses",
         **word(ACCESS_RULES, "respond 204", "no_such_directive"),
-        words=("gateway-edge-gate",),
+        words=("gateway-edge-gate ends with code 1", "unrecognized directive: no_such_directive"),
     ),
     Broken(
         name="certificate without its key",
         spoil=certificate_without_key,
         mend=unset("tls", "tlsKey"),
-        words=("gateway-edge-gate",),
+        words=("gateway-edge-gate ends with code 1", "private key does not match public key"),
     ),
     Broken(
         name="port that is taken",
@@ -139,7 +139,7 @@ BROKEN = [
             "providerKeys.groq", f"gsk_{secrets.token_hex(24)}"
         ),
         mend=unset("providerKeys"),
-        words=("groq",),
+        words=("gateway-litellm runs, but did not get healthy", "groq refuses the key"),
         twice=False,
     ),
 ]
