@@ -147,9 +147,7 @@ class Edge(pulumi.ComponentResource):
                 stop_signal="SIGQUIT",
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(
-                    test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"],
-                    interval_seconds=1,
-                    start_seconds=60,
+                    test=["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{LIVE_PORT}/"]
                 ),
             ),
             pulumi.ResourceOptions(parent=self),
@@ -177,11 +175,7 @@ class Edge(pulumi.ComponentResource):
                 },
                 env={**_home("/tmp"), "UPSTREAM": _authority(args.upstream_url)},  # noqa: S108
                 volumes={STATE_DIRECTORY: state.name},
-                health=HealthCheck(
-                    test=["CMD", "test", "-f", "/tmp/ready"],  # noqa: S108
-                    interval_seconds=1,
-                    start_seconds=60,
-                ),
+                health=HealthCheck(test=["CMD", "test", "-f", "/tmp/ready"]),  # noqa: S108
                 init=True,
             ),
             pulumi.ResourceOptions(parent=self),

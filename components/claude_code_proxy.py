@@ -75,7 +75,7 @@ class ClaudeCodeProxy(pulumi.ComponentResource):
                     "ANTHROPIC_API_KEY": args.client_key,
                 },
                 env=_environment(args),
-                health=HealthCheck(test=http_probe(PORT, "/health"), start_seconds=60),
+                health=HealthCheck(test=http_probe(PORT, "/health")),
             ),
             pulumi.ResourceOptions(parent=self),
         )

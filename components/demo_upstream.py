@@ -54,7 +54,7 @@ class DemoUpstream(pulumi.ComponentResource):
                     "DEMO_EXTRA_MODELS": ",".join(args.extra_models),
                     "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.runtime.drain_seconds),
                 },
-                health=HealthCheck(test=http_probe(PORT, "/health"), start_seconds=60),
+                health=HealthCheck(test=http_probe(PORT, "/health")),
             ),
             pulumi.ResourceOptions(parent=self),
         )
