@@ -176,7 +176,6 @@ class Edge(pulumi.ComponentResource):
                 env={**_home("/tmp"), "UPSTREAM": _authority(args.upstream_url)},  # noqa: S108
                 volumes={STATE_DIRECTORY: state.name},
                 health=HealthCheck(test=["CMD", "test", "-f", "/tmp/ready"]),  # noqa: S108
-                init=True,
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -235,11 +235,21 @@ def prepare() -> set[str]:
 
 
 def main() -> None:
-    """Run LiteLLM's command."""
+    """Run LiteLLM's command and end the process with its exit code."""
     prepare()
     from litellm import run_server
 
-    run_server()
+    code: int | str | None = 0
+    try:
+        run_server()
+    except SystemExit as ended:
+        code = ended.code
+    if isinstance(code, str):
+        raise SystemExit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Taking the interpreter apart takes longer than all that LiteLLM does at its end.
+    os._exit(code or 0)
 
 
 def check() -> None:

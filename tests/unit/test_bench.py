@@ -6,14 +6,17 @@ import json
 
 import pytest
 
-from bench.proxy import Cell, Results, Sample, body, percentile, ratios, table
+from bench.bodies import messages_request
+from bench.proxy import LONG, SHORT, Cell, Results, Sample, percentile, pieces, ratios, table
 
-CELL = Cell(stream=False, connections=1, kilotokens=10)
+ONE = Cell(connections=1, kilotokens=10)
+MANY = Cell(connections=16, kilotokens=10)
 
 
-def sample(milliseconds: int, *, cpu: float | None = 0.5) -> Sample:
+def sample(milliseconds: int, *, cpu: float = 0.05, load: float = 0.5) -> Sample:
     """Return a visit of 100 requests in one second that took as long each."""
-    return Sample([milliseconds * 1000] * 100, [milliseconds * 1000] * 100, 1.0, cpu)
+    times = [milliseconds * 1000] * 100
+    return Sample(times, times, 1.0, cpu, load)
 
 
 @pytest.fixture
@@ -21,23 +24,45 @@ def results() -> Results:
     """Two rounds, of which the second one is slower for everybody."""
     return Results(
         {
-            (CELL, "upstream"): [sample(1, cpu=None), sample(3, cpu=None)],
-            (CELL, "pass-through"): [sample(2), sample(4)],
-            (CELL, "proxy"): [sample(3), sample(5)],
+            (cell, name): [sample(first), sample(first + 2)]
+            for cell in (ONE, MANY)
+            for name, first in (("upstream", 1), ("pass-through", 2), ("proxy", 3))
         }
     )
 
 
 def test_times_are_what_a_target_adds(results: Results) -> None:
     """Medians over the rounds, less the upstream's own."""
-    assert table(results, [CELL], ["proxy"])[-1] == (
-        "| JSON, 10k tokens, 1 at a time | proxy | 2.00 | 2.00 | 2.00 | 100 | 5.00 |"
+    assert table(results, [ONE], ["proxy"])[2] == (
+        "| JSON, 10k tokens, 1 at a time | proxy | 2.00 | 2.00 | 2.00 | 2.00 | 100 | 0.50 |"
     )
 
 
-def test_the_proxy_is_compared_to_the_pass_through(results: Results) -> None:
-    """In added time and in throughput."""
-    assert ratios(results, [CELL])[-1] == "| JSON, 10k tokens, 1 at a time | 2.00 | 1.00 |"
+def test_the_proxy_is_compared_to_the_pass_through_and_to_the_aims(results: Results) -> None:
+    """By added time where nothing waits, by throughput where everything does."""
+    assert ratios(results, [ONE, MANY])[2:] == [
+        "| JSON, 10k tokens, 1 at a time | 2.00 missed |  | 1.00 |",
+        "| JSON, 10k tokens, 16 at a time |  | 1.00 met | 1.00 |",
+    ]
+
+
+def test_a_rate_that_the_load_could_not_exceed_is_marked_and_not_judged(results: Results) -> None:
+    """The load's core was full while the target's was not."""
+    full = [sample(2, load=0.99)] * 2
+    bound = Results({**results.samples, (MANY, "pass-through"): full})
+
+    assert "| 100* |" in table(bound, [MANY], ["pass-through"])[2]
+    assert "the load's core is full" in ratios(bound, [MANY])[2]
+
+
+def test_a_piece_costs_what_longer_streams_cost_more() -> None:
+    """The rest of a request is the same for both."""
+    short, long = (Cell(16, 1, stream=True, pieces=count) for count in (SHORT, LONG))
+    results = Results(
+        {(short, "proxy"): [sample(1, cpu=0.1)], (long, "proxy"): [sample(1, cpu=0.164)]}
+    )
+
+    assert pieces(results, short, long, ["proxy"]) == "CPU for each paced piece: proxy 10 µs."
 
 
 @pytest.mark.parametrize(("share", "value"), [(0, 1), (50, 51), (99, 100), (100, 100)])
@@ -49,6 +74,6 @@ def test_a_percentile_is_one_of_the_values(share: float, value: int) -> None:
 @pytest.mark.parametrize("kilotokens", [1, 10, 100])
 def test_a_body_has_about_the_size_that_was_asked_for(kilotokens: int) -> None:
     """At four characters a token."""
-    size = len(json.dumps(body(kilotokens, stream=True))) / 4000
+    size = len(json.dumps(messages_request(kilotokens, stream=True))) / 4000
 
     assert 0.8 * kilotokens <= size <= 1.25 * kilotokens + 0.5

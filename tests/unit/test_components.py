@@ -488,14 +488,6 @@ def test_a_shell_that_sources_the_client_lines_has_what_claude_code_needs(
     assert shell.stdout.endswith("PUBLIC ROOT\nOLD ROOT\n")
 
 
-def test_litellm_is_probed_until_its_start_is_over(recorded: RecordingEngine) -> None:
-    """The first probe outlasts an ordinary start, and the engine lets it."""
-    check = recorded.named("gw-litellm").inputs["healthcheck"]
-
-    assert "+10\n" in check["tests"][-1]
-    assert check["timeout"] == "15s"
-
-
 def test_litellm_configuration_lists_models_and_fallbacks_in_order() -> None:
     """The file parses, keeps the order, and names variables instead of holding keys."""
     config = yaml.safe_load(
