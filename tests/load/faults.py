@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from tests.integration.deployment import docker
 from tests.load import engine
 from tests.load.generator import Generator, Load
-from tests.load.observation import leftovers, process_of, services
+from tests.load.observation import leftovers, process_of, processes_of, services
 from tests.load.records import Record
 from tests.load.site import Site
 
 HUNG_SECONDS = 20
+HANG_SECONDS = 150
 PAUSE_SECONDS = 5
 STORM_SECONDS = 12
 
@@ -58,7 +59,7 @@ class Fault:
 
 
 def crash(service: str) -> Callable[[Site], None]:
-    """Kill a service's process; what `docker kill` stops, the engine does not restart."""
+    """Kill a service's processes; what `docker kill` stops, the engine does not restart."""
 
     def inflict(site: Site) -> None:
         signal_to(site, service, "-KILL")
@@ -67,36 +68,37 @@ def crash(service: str) -> Callable[[Site], None]:
 
 
 def hang(service: str, seconds: float) -> Callable[[Site], None]:
-    """Stop a service's process from doing anything for a while."""
+    """Stop a service's processes from doing anything for a while."""
 
     def inflict(site: Site) -> None:
-        signal_to(site, service, "-STOP")
+        stopped = signal_to(site, service, "-STOP")
         try:
             time.sleep(seconds)
         finally:
-            signal_to(site, service, "-CONT")
+            subprocess.run(["kill", "-CONT", *stopped], check=False)
 
     return inflict
 
 
 def hang_for_good(service: str) -> Callable[[Site], None]:
-    """Stop a service's process, and expect that another one takes its place."""
+    """Stop a service's processes, and expect that others take their place."""
 
     def inflict(site: Site) -> None:
-        process = process_of(services(site.deployment)[service])
-        signal_to(site, service, "-STOP")
+        stopped = signal_to(site, service, "-STOP")
         try:
-            site.await_answers(120)
+            site.await_answers(HANG_SECONDS)
         finally:
-            subprocess.run(["kill", "-CONT", process], check=False, capture_output=True)
+            subprocess.run(["kill", "-CONT", *stopped], check=False, capture_output=True)
 
     return inflict
 
 
-def signal_to(site: Site, service: str, number: str) -> None:
-    """Send a signal to the first process of a service."""
-    process = process_of(services(site.deployment)[service])
-    subprocess.run(["kill", number, process], check=True)
+def signal_to(site: Site, service: str, number: str) -> list[str]:
+    """Send a signal to all processes of a service and return their ids."""
+    processes = processes_of(services(site.deployment)[service])
+    # One of them, such as a health check's, may have ended by now.
+    subprocess.run(["kill", number, *processes], check=False, capture_output=True)
+    return processes
 
 
 def filtered(service: str, rule: list[str], seconds: float) -> Callable[[Site], None]:
@@ -193,7 +195,11 @@ def faults(kills: int) -> list[Fault]:
             inflict=hang("gateway-litellm", HUNG_SECONDS),
             seconds=60,
         ),
-        Fault(name="litellm hung", inflict=hang_for_good("gateway-litellm"), **RESTART),
+        Fault(
+            name="litellm hung",
+            inflict=hang_for_good("gateway-litellm"),
+            **{**RESTART, "seconds": HANG_SECONDS},
+        ),
         Fault(
             name=f"upstream hung for {HUNG_SECONDS} s",
             inflict=hang("gateway-demo-upstream", HUNG_SECONDS),

@@ -28,6 +28,11 @@ def leftovers(deployment: Deployment) -> set[str]:
     return set(present) - set(deployment.resources("Container").values())
 
 
+def processes_of(container: str) -> list[str]:
+    """Return the ids of all of a container's processes; the first one is often but an init."""
+    return docker("top", container, "-eo", "pid").split()[1:]
+
+
 def process_of(container: str) -> str:
     """Return the process id of a container's first process."""
     return docker("inspect", "--format", "{{.State.Pid}}", container).strip()
