@@ -99,8 +99,10 @@ class Site:
         """End the load in order and return all records."""
         return [record for generator in self.generators for record in generator.stop()]
 
-    def ask(self, client: str = "alice", model: str = MODEL) -> tuple[int, str]:
-        """Return status and body of one request, 0 where nothing answers."""
+    def ask(
+        self, client: str = "alice", model: str = MODEL, seconds: float = 60
+    ) -> tuple[int, str]:
+        """Return status and body of one request, 0 where nothing answers within the time."""
         body = {
             "model": model,
             "max_tokens": 200,
@@ -108,7 +110,7 @@ class Site:
         }
         with self.deployment.client(self.deployment.secrets[f"clientTokens.{client}"]) as http:
             try:
-                answer = http.post("/v1/messages", json=body)
+                answer = http.post("/v1/messages", json=body, timeout=seconds)
             except httpx2.TransportError as error:
                 return 0, str(error)
         return answer.status_code, answer.text
@@ -122,7 +124,7 @@ class Site:
         deadline = time.time() + seconds
         answered = 0
         while answered < 5:
-            status, body = self.ask(model=model)
+            status, body = self.ask(model=model, seconds=5)
             answered = answered + 1 if status == 200 else 0
             assert time.time() < deadline, f"not answering after {seconds} s: {status} {body}"
             time.sleep(0.2)
