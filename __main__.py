@@ -26,7 +26,7 @@ for warning in settings.warnings:
 for notice in settings.notices:
     pulumi.log.info(notice)
 
-pulumi.runtime.register_resource_transform(show_failures)
+pulumi.runtime.register_stack_transformation(show_failures)
 # The engine that DOCKER_HOST names; explicit, because default providers are disabled.
 engine = docker.Provider("engine")
 child_opts = pulumi.ResourceOptions(provider=engine)

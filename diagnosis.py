@@ -12,13 +12,19 @@ CONTAINER = "docker:index/container:Container"
 LINES = 15
 
 
-def show_failures(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    """Add the diagnosis to every container; for `pulumi.runtime.register_resource_transform`."""
+def show_failures(
+    args: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult | None:
+    """Add the diagnosis to every container; for `pulumi.runtime.register_stack_transformation`.
+
+    Not for `register_resource_transform`: options that pass through the engine lose
+    `delete_before_replace=False`, and the old container goes before the new one comes.
+    """
     if args.type_ != CONTAINER:
         return None
     hooks = pulumi.ResourceHookBinding(on_error=[_HOOK])
     opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
-    return pulumi.ResourceTransformResult(props=args.props, opts=opts)
+    return pulumi.ResourceTransformationResult(props=args.props, opts=opts)
 
 
 def diagnosis(name: str, container: str) -> str | None:
