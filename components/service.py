@@ -20,7 +20,14 @@ DEFAULT_UID = 65532
 # The engine probes a starting container as often as a healthy one (its interval for the start needs
 # version 25), so it gets the short interval, and the probe of one that was healthy waits first.
 STARTING_INTERVAL = "500ms"
-PROBE = '[ ! -e /tmp/.healthy ] || sleep {pause}; "$@" && : >/tmp/.healthy'
+# The engine does not restart what hangs, so a probe ends a program that was healthy once and has
+# answered none for two minutes: all its processes but the init, which then ends by itself.
+PROBE = (
+    "[ ! -e /tmp/.healthy ] || sleep {pause}; "
+    "[ -e /tmp/.asked ] || : >/tmp/.asked; "
+    '[ ! -e /tmp/.healthy ] || [ -z "$(find /tmp/.asked -mmin +2)" ] || kill -9 -1; '
+    '"$@" && rm -f /tmp/.asked && : >/tmp/.healthy'
+)
 Label = TypeVar("Label")
 
 

@@ -17,7 +17,7 @@ from tests.load.records import Record
 from tests.load.site import Site
 
 HUNG_SECONDS = 20
-HANG_SECONDS = 150
+HANG_SECONDS = 180
 PAUSE_SECONDS = 5
 STORM_SECONDS = 12
 

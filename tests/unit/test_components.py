@@ -157,6 +157,13 @@ def test_a_container_is_probed_often_until_it_is_healthy(recorded: RecordingEngi
         assert 1 <= pause <= timeout - 5, "the probe needs some of its time for the question"
 
 
+def test_what_hangs_can_be_ended_without_ending_the_init(recorded: RecordingEngine) -> None:
+    """The engine restarts a container when its first process ends, and only then."""
+    for container in applications(recorded):
+        assert container.inputs["init"] is True, container.name
+        assert "-mmin +2" in container.inputs["healthcheck"]["tests"][3], container.name
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
 def test_a_probe_waits_for_a_program_that_does_not_listen_yet(status: int, healthy: bool) -> None:
     """And then tells whether it says that it is well."""
