@@ -109,8 +109,6 @@ def drive(
                     said.write_text(rows[-1].said)
         except (KeyboardInterrupt, AssertionError) as end:
             print(f"stopping: {end!r}", file=sys.stderr)
-            # It may have ended a deployment.
-            site.deployment.recover()
         records = site.stop()
         nexts = [row.event.began for row in rows[1:]]
         for row, until in zip(rows, [*nexts, math.inf], strict=True):

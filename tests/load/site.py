@@ -68,6 +68,8 @@ class Site:
         finally:
             site.stop()
             provider.remove()
+            # A deployment may have been interrupted.
+            site.deployment.recover()
             site.deployment.destroy()
 
     def send(self, load: Load) -> None:
