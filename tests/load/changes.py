@@ -126,6 +126,12 @@ def limit_model(site: Site) -> None:
     site.deployment.set("models[0].maxOutputTokens", "32000")
 
 
+def add_hostname(site: Site) -> None:
+    """Serve under one more name than by default."""
+    for index, name in enumerate(("localhost", "127.0.0.1", "gateway.test")):
+        site.deployment.set(f"hostnames[{index}]", name)
+
+
 def raise_limits(site: Site) -> None:
     """Give two services more memory."""
     site.deployment.set("resources.edge.memoryMb", "300")
@@ -216,8 +222,8 @@ CHANGES = [
         configure=edited(ACCESS_RULES, *reversed(MODELS_PATHS)),
         replaces=EDGE,
     ),
-    Change(name="host name added", configure=setting("hostnames[2]", "gw.test"), replaces=EDGE),
-    Change(name="host name removed", configure=unset("hostnames[2]"), replaces=EDGE),
+    Change(name="host name added", configure=add_hostname, replaces=EDGE),
+    Change(name="host name removed", configure=unset("hostnames"), replaces=EDGE),
     Change(name="certificate from files", configure=bring_certificate, replaces=EDGE),
     Change(name="internal certificate again", configure=unset("tls", "tlsKey"), replaces=EDGE),
     Change(name="certificate authority renewed", configure=renew_authority, replaces=EDGE),
