@@ -94,8 +94,10 @@ def hang_for_good(service: str) -> Callable[[Site], None]:
 
 
 def signal_to(site: Site, service: str, number: str) -> list[str]:
-    """Send a signal to all processes of a service and return their ids."""
-    processes = processes_of(services(site.deployment)[service])
+    """Send a signal to all processes of a service but the init, and return their ids."""
+    container = services(site.deployment)[service]
+    init = process_of(container)
+    processes = [process for process in processes_of(container) if process != init]
     # One of them, such as a health check's, may have ended by now.
     subprocess.run(["kill", number, *processes], check=False, capture_output=True)
     return processes
