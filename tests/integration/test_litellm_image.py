@@ -34,6 +34,7 @@ import sys
 import gateway_litellm
 gateway_litellm.prepare()
 import litellm
+litellm.suppress_debug_info = True
 try:
     litellm.completion(model=sys.argv[1], messages=[{"role": "user", "content": "Hello."}],
                        api_base="http://127.0.0.1:9", api_key="none", api_version="2024-10-21",
