@@ -144,6 +144,8 @@ def _environment(args: LiteLLMArgs) -> dict[str, str]:
     return {
         "GRACEFUL_SHUTDOWN_TIMEOUT": str(args.runtime.drain_seconds),
         "HOME": "/tmp",  # noqa: S108 - the only writable place
+        # Longer than its callers keep an idle connection, or they ask on one that it just closed.
+        "KEEPALIVE_TIMEOUT": "120",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_LOG": standard_level(args.log_level),
         "LITELLM_MODE": "PRODUCTION",

@@ -381,6 +381,15 @@ def test_the_demo_upstream_answers_for_every_deployment(run_program: Run, secret
     assert environment(engine.named("gw-litellm"))["DEMO_UPSTREAM_URL"].endswith(":8000/openai/v1")
 
 
+def test_litellm_keeps_idle_connections_longer_than_its_callers(recorded: RecordingEngine) -> None:
+    """Whoever closes last cannot close in the moment in which the other asks."""
+    edge = uploads(recorded, "gw-edge")["Caddyfile"]
+    callers = {int(seconds) for seconds in re.findall(r"keepalive (\d+)s", edge)}
+
+    assert callers
+    assert int(environment(recorded.named("gw-litellm"))["KEEPALIVE_TIMEOUT"]) > max(callers)
+
+
 def test_the_litellm_route_leaves_the_proxy_out(run_program: Run, secret: Secret) -> None:
     """The edge talks to LiteLLM's own Messages API with the master key."""
     engine = run_program(lambda: Gateway("gw", gateway_args(secret, route="litellm")))
