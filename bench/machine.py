@@ -42,9 +42,14 @@ def process(command: list[str], core: int, **environment: str) -> Iterator[subpr
         started.wait()
 
 
-def announced_port(started: subprocess.Popen[str]) -> int:
-    """Return the port that a process prints first."""
-    return int(started.stdout.readline()) if started.stdout else 0
+@contextlib.contextmanager
+def stand_in(directory: Path) -> Iterator[tuple[int, str]]:
+    """Run the stand-in upstream, compiled into a directory; yield its process id and address."""
+    command = [str(build("standin", directory))]
+    with process(command, LOAD_CORE) as started:
+        # It prints its port first.
+        port = int(started.stdout.readline()) if started.stdout else 0
+        yield started.pid, f"http://127.0.0.1:{port}"
 
 
 def free_port() -> int:

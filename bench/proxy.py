@@ -248,10 +248,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         directory = Path(scratch)
         load = machine.build("load", directory)
-        standin = stack.enter_context(
-            machine.process([str(machine.build("standin", directory))], machine.LOAD_CORE)
-        )
-        upstream = f"http://127.0.0.1:{machine.announced_port(standin)}"
+        upstream_pid, upstream = stack.enter_context(machine.stand_in(directory))
         targets = [
             Target("upstream", f"{upstream}/v1/chat/completions", "-", None, chat=True),
             stack.enter_context(pass_through(upstream)),
@@ -267,7 +264,7 @@ def main() -> None:
                 request = cell.request()
                 for target in random.sample(targets, len(targets)):
                     payload.write_text(json.dumps(as_chat(request) if target.chat else request))
-                    sample = visit(load, target, standin.pid, payload, cell, arguments.seconds)
+                    sample = visit(load, target, upstream_pid, payload, cell, arguments.seconds)
                     results.samples.setdefault((cell, target.name), []).append(sample)
                 print(f"round {number + 1} of {rounds}: {cell.title}", file=sys.stderr)
         held = memory(before, targets)

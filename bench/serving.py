@@ -71,10 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         directory = Path(scratch)
         load = machine.build("load", directory)
-        standin = stack.enter_context(
-            machine.process([str(machine.build("standin", directory))], machine.LOAD_CORE)
-        )
-        upstream = f"http://127.0.0.1:{machine.announced_port(standin)}"
+        upstream_pid, upstream = stack.enter_context(machine.stand_in(directory))
         targets = [
             stack.enter_context(litellm(upstream, directory, setup, chat=True)) for setup in SETUPS
         ]
@@ -85,7 +82,7 @@ def main() -> None:
             for cell in cells:
                 payload.write_text(json.dumps(as_chat(cell.request())))
                 for target in random.sample(targets, len(targets)):
-                    sample = visit(load, target, standin.pid, payload, cell, arguments.seconds)
+                    sample = visit(load, target, upstream_pid, payload, cell, arguments.seconds)
                     if number >= 0:
                         results.samples.setdefault((cell, target.name), []).append(sample)
             print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
