@@ -1,28 +1,35 @@
-"""What a container that did not get healthy has to say, shown where its deployment fails."""
+"""What a container or an image build that failed has to say, shown where its deployment fails."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pulumi
 
+import buildkit
 import engine
 
 CONTAINER = "docker:index/container:Container"
+IMAGE = "docker:index/remoteImage:RemoteImage"
 LINES = 15
+ADVICE = "What ran before goes on serving. Correct the cause and run pulumi up again."
 
 
 def show_failures(
     args: pulumi.ResourceTransformationArgs,
 ) -> pulumi.ResourceTransformationResult | None:
-    """Add the diagnosis to every container; for `pulumi.runtime.register_stack_transformation`.
+    """Add the diagnosis to every container and image.
 
-    Not for `register_resource_transform`: options that pass through the engine lose
-    `delete_before_replace=False`, and the old container goes before the new one comes.
+    For `pulumi.runtime.register_stack_transformation`, not for `register_resource_transform`:
+    options that pass through the engine lose `delete_before_replace=False`, and the old container
+    goes before the new one comes.
     """
-    if args.type_ != CONTAINER:
+    hook = _HOOKS.get(args.type_)
+    if hook is None:
         return None
-    hooks = pulumi.ResourceHookBinding(on_error=[_HOOK])
+    hooks = pulumi.ResourceHookBinding(on_error=[hook])
     opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
     return pulumi.ResourceTransformationResult(props=args.props, opts=opts)
 
@@ -38,11 +45,32 @@ def diagnosis(name: str, container: str) -> str | None:
     if known is None:
         return None
     lines = [*engine.last_lines(container, LINES), *_last_check(known)]
-    said = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
     return (
-        f"{name} {_condition(known)}. Last lines of its log (docker logs {container}):\n{said}\n"
-        "What ran before goes on serving. Correct the cause and run pulumi up again."
+        f"{name} {_condition(known)}. Last lines of its log (docker logs {container}):\n"
+        f"{_indented(lines)}\n{ADVICE}"
     )
+
+
+def failed_build(name: str, context: Path, build_args: Mapping[str, str]) -> str | None:
+    """Return the last lines of the step that an image's build fails in.
+
+    The provider drops what a build prints, so it is repeated. None where that tells nothing.
+
+    Args:
+        name: logical name of the image, which the operator knows.
+        context: build context.
+        build_args: build arguments.
+    """
+    lines = buildkit.failed_step(context, build_args)
+    if lines is None:
+        return None
+    return (
+        f"{name}: its build fails. Last lines of the step:\n{_indented(lines[-LINES:])}\n{ADVICE}"
+    )
+
+
+def _indented(lines: Sequence[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
 
 def _last_check(container: dict[str, Any]) -> list[str]:
@@ -65,13 +93,28 @@ def _condition(container: dict[str, Any]) -> str:
     return "runs, but did not get healthy"
 
 
-def _on_error(args: pulumi.ErrorHookArgs) -> bool:
+def _on_container_error(args: pulumi.ErrorHookArgs) -> bool:
     """Show the diagnosis; never ask for another try, which would only find the same."""
     if args.failed_operation == "create" and args.new_inputs is not None:
-        text = diagnosis(args.name, str(args.new_inputs.get("name")))
-        if text is not None:
-            pulumi.log.error(text)
+        _show(diagnosis(args.name, str(args.new_inputs.get("name"))))
     return False
 
 
-_HOOK = pulumi.ErrorHook("show-failure", _on_error)
+def _on_image_error(args: pulumi.ErrorHookArgs) -> bool:
+    """Show the diagnosis; never ask for another try."""
+    build = (args.new_inputs or {}).get("build")
+    if build:
+        pulumi.log.info(f"{args.name}: repeating the build that failed, for its output")
+        _show(failed_build(args.name, Path(build["context"]), build.get("buildArgs") or {}))
+    return False
+
+
+def _show(text: str | None) -> None:
+    if text is not None:
+        pulumi.log.error(text)
+
+
+_HOOKS = {
+    CONTAINER: pulumi.ErrorHook("show-failure", _on_container_error),
+    IMAGE: pulumi.ErrorHook("show-failed-build", _on_image_error),
+}

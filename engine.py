@@ -6,10 +6,12 @@ import http.client
 import json
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 TIMEOUT_SECONDS = 2.0
+BUILD_SECONDS = 600.0
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _FRAME_HEADER = 8
 
@@ -48,6 +50,12 @@ def last_lines(name: str, count: int) -> list[str]:
     return _without_frames(body or b"").decode(errors="replace").splitlines()[-count:]
 
 
+def build(context: bytes, build_args: Mapping[str, str]) -> bytes | None:
+    """Build a context, a tar archive, by BuildKit without a name; return what it says about it."""
+    query = urlencode({"version": "2", "buildargs": json.dumps(dict(build_args))})
+    return _ask("POST", f"/build?{query}", context, BUILD_SECONDS)
+
+
 def _without_frames(raw: bytes) -> bytes:
     """Join the frames of an attach stream: a stream's number, its length in the last 4 bytes."""
     parts = []
@@ -63,15 +71,21 @@ def _address() -> str:
 
 
 def _get(path: str) -> bytes | None:
+    return _ask("GET", path, None, TIMEOUT_SECONDS)
+
+
+def _ask(method: str, path: str, body: bytes | None, seconds: float) -> bytes | None:
     """Return the body of an answer, None where there is none: an engine elsewhere is not asked."""
     if not is_local():
         return None
-    connection = http.client.HTTPConnection("localhost", timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection("localhost", timeout=seconds)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection.sock:
-            connection.sock.settimeout(TIMEOUT_SECONDS)
+            connection.sock.settimeout(seconds)
             connection.sock.connect(_address().removeprefix("unix://"))
-            connection.request("GET", path)
+            connection.request(
+                method, path, body, {"Content-Type": "application/x-tar"} if body else {}
+            )
             response = connection.getresponse()
             return response.read() if response.status == http.client.OK else None
     except (OSError, http.client.HTTPException):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,20 +19,25 @@ _VERSION_LABEL = re.compile(r'org\.opencontainers\.image\.version="([^"]+)"')
 def context_digest(context: Path, build_args: Mapping[str, str]) -> str:
     """Return 12 hexadecimal digits over what a build of *context* depends on.
 
-    Covers path, mode bit and content of each file that the engine is sent (``.dockerignore`` is
-    honoured), and the build arguments.
+    Covers path, mode bit and content of each file that the engine is sent, and the build arguments.
     """
     digest = hashlib.sha256()
     for name, value in sorted(build_args.items()):
         digest.update(f"{name}={value}\0".encode())
+    for name, path in context_files(context):
+        executable = path.stat().st_mode & 0o100
+        digest.update(f"{name}\0{executable}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def context_files(context: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what the engine is sent, in order, by its name there; honours ``.dockerignore``."""
     ignored = _ignore_patterns(context)
     for path in sorted(context.rglob("*")):
         relative = path.relative_to(context).as_posix()
         if path.is_file() and not _is_ignored(relative, ignored):
-            executable = path.stat().st_mode & 0o100
-            digest.update(f"{relative}\0{executable}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
+            yield relative, path
 
 
 def declared_version(context: Path) -> str | None:

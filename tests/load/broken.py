@@ -104,13 +104,13 @@ BROKEN = [
     ),
     Broken(
         name="image that does not build",
-        **line(PROXY_IMAGE, "RUN echo this-build-fails && false\n"),
-        words=("images-claude-code-proxy", "this-build-fails"),
+        **line(PROXY_IMAGE, "RUN echo this build fails | tr a-z A-Z; false\n"),
+        words=("images-claude-code-proxy-build: its build fails", "THIS BUILD FAILS"),
     ),
     Broken(
         name="image build on a full disk",
         **line(PROXY_IMAGE, "RUN dd if=/dev/zero of=/dev/full bs=1 count=1\n"),
-        words=("images-claude-code-proxy", "No space left on device"),
+        words=("images-claude-code-proxy-build: its build fails", "No space left on device"),
     ),
     Broken(
         name="image that does not start",

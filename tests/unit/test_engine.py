@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import socketserver
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -13,7 +16,7 @@ from typing import Any
 import pytest
 
 import engine
-from diagnosis import diagnosis
+from diagnosis import diagnosis, failed_build
 from interruption import interruption
 
 Answers = dict[str, Any]
@@ -34,6 +37,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200 if body is not None else 404)
         self.end_headers()
         self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.answers["received"] = self.rfile.read(length)  # type: ignore[attr-defined]
+        self.do_GET()
 
     def address_string(self) -> str:
         return "unix"
@@ -98,6 +106,76 @@ def test_a_failed_container_is_shown_with_its_condition_and_its_last_lines(
 def test_a_container_that_was_never_made_has_nothing_to_say(answers: Answers) -> None:
     """The provider's own error is all there is."""
     assert diagnosis("gateway-litellm", "gw-1") is None
+
+
+def field(number: int, content: str | bytes) -> bytes:
+    """Return a field of a protocol buffer with up to 127 bytes of content."""
+    raw = content.encode() if isinstance(content, str) else content
+    return bytes([number << 3 | 2, len(raw)]) + raw
+
+
+def trace(*entries: bytes) -> bytes:
+    """Return what the engine answers to a build: one trace for each entry, and how it ended."""
+    lines = [
+        json.dumps({"id": "moby.buildkit.trace", "aux": base64.b64encode(entry).decode()})
+        for entry in entries
+    ]
+    return "\r\n".join([*lines, json.dumps({"error": "exit code: 1"})]).encode()
+
+
+def vertex(digest: str, error: str = "") -> bytes:
+    """Return what BuildKit says about a step, of which a flag and a time are not asked for."""
+    cached, completed = b"\x20\x01", field(6, b"\x08\x80\x02")
+    return field(1, field(1, digest) + cached + completed + (field(7, error) if error else b""))
+
+
+def log(digest: str, text: str) -> bytes:
+    """Return what a step printed on its standard error."""
+    return field(3, field(1, digest) + b"\x18\x02" + field(4, text))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """Return a build context with a file that is not part of it."""
+    for name, text in {"Dockerfile": "FROM scratch", ".dockerignore": "*.md", "a.md": ""}.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_build_that_fails_shows_what_its_step_printed(answers: Answers, context: Path) -> None:
+    """Not what other steps did."""
+    answers["/build"] = trace(
+        vertex("sha256:a") + log("sha256:a", "all is well\n"),
+        log("sha256:b", "cc: No space "),
+        log("sha256:b", "left on device\n") + vertex("sha256:b", "exit code: 1"),
+    )
+
+    text = failed_build("images-proxy-build", context, {"BASE": "base:1"})
+
+    assert text is not None
+    assert text.startswith("images-proxy-build: its build fails.")
+    assert "\n    cc: No space left on device\n" in text
+    assert "all is well" not in text
+
+
+def test_a_build_is_repeated_with_the_context_of_the_first(answers: Answers, context: Path) -> None:
+    """An archive that BuildKit knows as one by its first kilobyte."""
+    failed_build("images-proxy-build", context, {})
+
+    with tarfile.open(fileobj=io.BytesIO(answers["received"])) as sent:
+        assert sent.getnames() == [".dockerignore", "Dockerfile"]
+    with tarfile.open(fileobj=io.BytesIO(answers["received"][:1024])) as begun:
+        assert begun.next() is not None
+
+
+@pytest.mark.parametrize("answer", [None, trace(vertex("sha256:a"))], ids=["no answer", "success"])
+def test_a_build_that_does_not_fail_again_has_nothing_to_say(
+    answers: Answers, context: Path, answer: bytes | None
+) -> None:
+    """The provider's own error is all there is."""
+    answers["/build"] = answer
+
+    assert failed_build("images-proxy-build", context, {}) is None
 
 
 def test_an_engine_elsewhere_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
