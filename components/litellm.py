@@ -109,7 +109,7 @@ class LiteLLM(pulumi.ComponentResource):
                     **args.provider_keys,
                 },
                 env={**_environment(args), **args.env},
-                health=HealthCheck(test=_probe(), timeout_seconds=10, start_seconds=180),
+                health=HealthCheck(test=_probe(), timeout_seconds=10, start_seconds=90),
             ),
             pulumi.ResourceOptions(parent=self),
         )
