@@ -85,7 +85,7 @@ class Runtime:
     Attributes:
         image: image id.
         uid: user and group of the process.
-        seed_image: image of the never-started container that fills the configuration volume.
+        seed_image: image of the never-started container that holds the files.
         generation_key: secret that the generation's public name is keyed with.
         networks: names of the networks to join; with none it has no network at all.
         limits: memory and processor.
@@ -186,10 +186,10 @@ sys.exit(1)
 class Service(pulumi.ComponentResource):
     """A container in generations: the next one is healthy before the last one is stopped.
 
-    A generation is an auto-named volume with the files, filled by a container that never starts,
-    because the provider cannot put files into a container with a read-only root. The volume's
-    label holds the generation's name: new content makes a new volume, and with it a new seed and
-    a new container, and the old three are deleted after everything that depends on them moved.
+    A generation is a seed and the container that runs. The seed never starts: it holds the files in
+    a volume that lives as long as it does, because the provider cannot put files into a container
+    with a read-only root. Its label holds the generation's name: new content makes a new seed, and
+    with it a new container; the old two are deleted after everything that depends on them moved.
 
     Attributes:
         container_name: DNS name of this generation on its networks.
@@ -207,16 +207,8 @@ class Service(pulumi.ComponentResource):
         super().__init__("llmgateway:index:Service", name, None, opts)
         files = {**args.files, SECRETS_FILE: secrets_file(args.secret_env)}
         self.generation = generation_id(args.runtime.generation_key, files)
-        volume = docker.Volume(
-            f"{name}-files",
-            labels=engine_labels(
-                docker.VolumeLabelArgs,
-                {**args.runtime.labels, "llm-gateway.generation": self.generation},
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        seed = self._seed(name, args.runtime, volume, files)
-        container = self._container(name, args, volume, seed)
+        seed = self._seed(name, args.runtime, files)
+        container = self._container(name, args, seed)
         self.container_name = container.name
         self.container_id = container.id
         self.register_outputs(
@@ -231,9 +223,9 @@ class Service(pulumi.ComponentResource):
         self,
         name: str,
         runtime: Runtime,
-        volume: docker.Volume,
         files: Mapping[str, pulumi.Input[str]],
     ) -> docker.Container:
+        generation = {**runtime.labels, "llm-gateway.generation": self.generation}
         return docker.Container(
             f"{name}-seed",
             image=runtime.seed_image,
@@ -241,8 +233,8 @@ class Service(pulumi.ComponentResource):
             start=False,
             must_run=False,
             network_mode="none",
-            labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),
-            mounts=[_mount(CONFIG_DIRECTORY, volume.name)],
+            labels=engine_labels(docker.ContainerLabelArgs, generation),
+            volumes=[docker.ContainerVolumeArgs(container_path=CONFIG_DIRECTORY)],
             uploads=[
                 docker.ContainerUploadArgs(
                     file=f"{CONFIG_DIRECTORY}/{file}",
@@ -256,9 +248,7 @@ class Service(pulumi.ComponentResource):
             opts=_generation_options(self),
         )
 
-    def _container(
-        self, name: str, args: ServiceArgs, volume: docker.Volume, seed: docker.Container
-    ) -> docker.Container:
+    def _container(self, name: str, args: ServiceArgs, seed: docker.Container) -> docker.Container:
         runtime, health = args.runtime, args.health
         memory = runtime.limits.memory_mb
         return docker.Container(
@@ -283,8 +273,12 @@ class Service(pulumi.ComponentResource):
             log_opts={"max-size": "10m", "max-file": "3"},
             labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),
             mounts=[
-                _mount(CONFIG_DIRECTORY, volume.name, read_only=True),
-                *(_mount(path, source) for path, source in sorted(args.volumes.items())),
+                docker.ContainerMountArgs(type="volume", target=path, source=source)
+                for path, source in sorted(args.volumes.items())
+            ],
+            # The engine's own spelling of "read-only" here, which the provider passes on as it is.
+            volumes=[
+                docker.ContainerVolumeArgs(from_container=pulumi.Output.concat(seed.id, ":ro"))
             ],
             network_mode=None if runtime.networks else "none",
             networks_advanced=[
@@ -307,10 +301,7 @@ class Service(pulumi.ComponentResource):
             wait_timeout=health.deadline_seconds,
             # Unset, the provider kills at once; it reads the old state, so set it from the start.
             destroy_grace_seconds=runtime.drain_seconds,
-            opts=pulumi.ResourceOptions.merge(
-                _generation_options(self, delete_first=bool(args.ports)),
-                pulumi.ResourceOptions(depends_on=[seed]),
-            ),
+            opts=_generation_options(self, delete_first=bool(args.ports)),
         )
 
 
@@ -324,14 +315,6 @@ def _duration(seconds: int) -> str:
     """Spell a time as the engine reads it back, or every refresh finds a change."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def _mount(
-    target: str, volume: pulumi.Input[str], *, read_only: bool = False
-) -> docker.ContainerMountArgs:
-    return docker.ContainerMountArgs(
-        type="volume", target=target, source=volume, read_only=read_only
-    )
 
 
 # Everything but what the provider applies to a running container: limits, grace, restart policy.
@@ -361,6 +344,7 @@ _REPLACED_FOR = [
     "tmpfs",
     "uploads",
     "user",
+    "volumes",
     "wait",
 ]
 

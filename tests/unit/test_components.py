@@ -107,13 +107,10 @@ def uploads(engine: RecordingEngine, service: str) -> dict[str, str]:
 
 
 def test_a_gateway_runs_its_services_and_no_others(recorded: RecordingEngine) -> None:
-    """Edge, gate, proxy and LiteLLM, each with a seed and a volume of its own."""
+    """Edge, gate, proxy and LiteLLM, each with a seed of its own."""
     assert {known.name for known in applications(recorded)} == SERVICES
     assert {known.name for known in seeds(recorded)} == {f"{name}-seed" for name in SERVICES}
-    assert {known.name for known in recorded.of_type("Volume")} == {
-        *(f"{name}-files" for name in SERVICES),
-        "gw-edge-state",
-    }
+    assert {known.name for known in recorded.of_type("Volume")} == {"gw-edge-state"}
 
 
 def test_every_container_is_hardened(recorded: RecordingEngine) -> None:
@@ -310,9 +307,9 @@ def test_the_edge_holds_no_secret(recorded: RecordingEngine, secret: Secret) -> 
 def generation_labels(engine: RecordingEngine) -> dict[str, str]:
     """Return each service's public generation name."""
     return {
-        volume.name: label["value"]
-        for volume in engine.of_type("Volume")
-        for label in volume.inputs["labels"]
+        seed.name: label["value"]
+        for seed in seeds(engine)
+        for label in seed.inputs["labels"]
         if label["label"] == "llm-gateway.generation"
     }
 
@@ -320,10 +317,10 @@ def generation_labels(engine: RecordingEngine) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("change", "moved"),
     [
-        ("provider_keys", {"gw-litellm-files"}),
-        ("client_tokens", {"gw-edge-gate-files"}),
-        ("deployments", {"gw-litellm-files"}),
-        ("master_key", {"gw-litellm-files", "gw-proxy-files", "gw-edge-gate-files"}),
+        ("provider_keys", {"gw-litellm-seed"}),
+        ("client_tokens", {"gw-edge-gate-seed"}),
+        ("deployments", {"gw-litellm-seed"}),
+        ("master_key", {"gw-litellm-seed", "gw-proxy-seed", "gw-edge-gate-seed"}),
     ],
 )
 def test_a_change_makes_new_generations_of_what_it_concerns_only(
