@@ -1,7 +1,7 @@
 # Everything that needs tools asks scripts/bootstrap for them first: with nothing to do it is silent.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help up down test unit integration load bench bench-deploy bench-serving lint format lock
+.PHONY: help up down test unit integration load bench bench-proxy bench-serving bench-deploy lint format lock
 
 export LLM_GATEWAY_STACK ?= dev
 TOOLS := eval "$$(scripts/bootstrap --env)"
@@ -11,7 +11,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-emit-index-url --no-emit-find-links
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What is accepted unseen needs no preview, which takes as long as an `up` with nothing to do.
 up: ## deploy the gateway, making the machine ready first, and ask it something
@@ -45,17 +45,19 @@ load: ## change and break a gateway under load and print what clients saw (ARGS=
 	@scripts/bootstrap --dev
 	@$(TOOLS) && python -m tests.load $(ARGS)
 
-bench: ## measure what the proxy costs (needs Go and the images of `make up`; ARGS=--help)
+bench: bench-serving bench-proxy ## measure what serving costs (needs the images of `make up`)
+
+bench-proxy: ## measure what the proxy costs beside a pass-through and LiteLLM (ARGS=--help)
 	@scripts/bootstrap --dev
 	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.proxy $(ARGS)
+
+bench-serving: ## measure what LiteLLM serves, and what stands in front of it adds
+	@scripts/bootstrap --dev
+	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.serving $(ARGS)
 
 bench-deploy: ## measure how long changes take (needs docker-compose and the images of `make up`)
 	@scripts/bootstrap --dev
 	@$(TOOLS) && python -m bench.deploy $(ARGS)
-
-bench-serving: ## measure what LiteLLM serves, as deployed and by its defaults
-	@scripts/bootstrap --dev
-	@$(TOOLS) && PYTHONPATH=images/claude-code-proxy/src python -m bench.serving $(ARGS)
 
 lint: ## check style, types and shell scripts
 	@scripts/bootstrap --dev

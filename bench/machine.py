@@ -43,13 +43,13 @@ def process(command: list[str], core: int, **environment: str) -> Iterator[subpr
 
 
 @contextlib.contextmanager
-def stand_in(directory: Path) -> Iterator[tuple[int, str]]:
+def stand_in(directory: Path, host: str = "127.0.0.1") -> Iterator[tuple[int, str]]:
     """Run the stand-in upstream, compiled into a directory; yield its process id and address."""
-    command = [str(build("standin", directory))]
+    command = [str(build("standin", directory)), "-host", host]
     with process(command, LOAD_CORE) as started:
         # It prints its port first.
         port = int(started.stdout.readline()) if started.stdout else 0
-        yield started.pid, f"http://127.0.0.1:{port}"
+        yield started.pid, f"http://{host}:{port}"
 
 
 def free_port() -> int:

@@ -126,6 +126,8 @@ def visit(
     cpu, busy = machine.processor_seconds(measured_pid), _load_seconds(upstream)
     command = [str(load), "-url", target.url, "-body", str(payload)]
     command += ["-connections", str(cell.connections), "-duration", f"{seconds}s"]
+    if target.authority is not None:
+        command += ["-ca", str(target.authority)]
     finished = subprocess.run(
         command,
         env={**os.environ, "BENCH_KEY": target.key},

@@ -31,6 +31,7 @@ class Target:
     Attributes:
         pid: the process that is measured; None for the upstream, which is not.
         chat: whether it takes Chat Completions instead of Messages.
+        authority: file with the root that its certificate comes from; None without TLS.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Target:
     key: str
     pid: int | None
     chat: bool
+    authority: Path | None = None
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -28,6 +30,7 @@ type Result struct {
 func main() {
 	url := flag.String("url", "", "where to send it")
 	body := flag.String("body", "", "file with the request's body")
+	authority := flag.String("ca", "", "file with the root of the server's certificate")
 	connections := flag.Int("connections", 1, "requests at a time")
 	duration := flag.Duration("duration", time.Second, "how long")
 	flag.Parse()
@@ -37,11 +40,17 @@ func main() {
 		os.Exit(1)
 	}
 
+	roots, err := trusted(*authority)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
 	client := &http.Client{
 		Timeout: 60 * time.Second,
 		Transport: &http.Transport{
 			MaxIdleConnsPerHost: *connections,
 			DisableCompression:  true,
+			TLSClientConfig:     &tls.Config{RootCAs: roots},
 		},
 	}
 	var result Result
@@ -69,6 +78,22 @@ func main() {
 	group.Wait()
 	result.Seconds = time.Since(began).Seconds()
 	json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// trusted returns the roots of a file, nil without one.
+func trusted(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	certificates, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(certificates) {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return roots, nil
 }
 
 // ask returns the times to the first byte of the answer's body and to its last one.

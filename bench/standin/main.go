@@ -5,6 +5,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -31,7 +32,9 @@ var (
 )
 
 func main() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	host := flag.String("host", "127.0.0.1", "address to listen on")
+	flag.Parse()
+	listener, err := net.Listen("tcp", net.JoinHostPort(*host, "0"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "standin:", err)
 		os.Exit(1)
