@@ -13,6 +13,7 @@ from composition import gateway_args, images_args
 from diagnosis import show_failures
 from interruption import interruption
 from settings import Settings, SettingsError
+from waiting import watch
 
 stack = pulumi.get_stack()
 try:
@@ -27,6 +28,8 @@ for notice in settings.notices:
     pulumi.log.info(notice)
 
 pulumi.runtime.register_stack_transformation(show_failures)
+if not pulumi.runtime.is_dry_run():
+    watch(stack)
 # The engine that DOCKER_HOST names; explicit, because default providers are disabled.
 engine = docker.Provider("engine")
 child_opts = pulumi.ResourceOptions(provider=engine)

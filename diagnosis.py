@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,19 @@ def diagnosis(name: str, container: str) -> str | None:
         name: logical name, which the operator knows.
         container: name on the engine.
     """
+    said = report(container)
+    return None if said is None else f"{name} {said}\n{ADVICE}"
+
+
+def report(container: str) -> str | None:
+    """Return the condition and the last lines alone, to go on after a name."""
     known = engine.container(container)
     if known is None:
         return None
-    lines = [*engine.last_lines(container, LINES), *_last_check(known)]
+    logged = [line for entry in engine.last_lines(container, LINES) for line in _lines(entry)]
+    lines = [*logged[-LINES:], *_last_check(known)]
     return (
-        f"{name} {_condition(known)}. Last lines of its log (docker logs {container}):\n"
-        f"{_indented(lines)}\n{ADVICE}"
+        f"{_condition(known)}. Last lines of its log (docker logs {container}):\n{_indented(lines)}"
     )
 
 
@@ -71,6 +78,15 @@ def failed_build(name: str, context: Path, build_args: Mapping[str, str]) -> str
 
 def _indented(lines: Sequence[str]) -> str:
     return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
+
+
+def _lines(entry: str) -> list[str]:
+    """Return the lines of a log's entry; LiteLLM writes a traceback as one line of JSON."""
+    try:
+        message = json.loads(entry)["message"]
+    except (ValueError, TypeError, KeyError):
+        return [entry]
+    return str(message).splitlines()
 
 
 def _last_check(container: dict[str, Any]) -> list[str]:

@@ -175,7 +175,10 @@ class Edge(pulumi.ComponentResource):
                 },
                 env={**_home("/tmp"), "UPSTREAM": _authority(args.upstream_url)},  # noqa: S108
                 volumes={STATE_DIRECTORY: state.name},
-                health=HealthCheck(test=["CMD", "test", "-f", "/tmp/ready"]),  # noqa: S108
+                health=HealthCheck(
+                    test=["CMD", "test", "-f", "/tmp/ready"],  # noqa: S108
+                    start_seconds=30,
+                ),
             ),
             pulumi.ResourceOptions(parent=self),
         )

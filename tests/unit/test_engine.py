@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import engine
-from diagnosis import diagnosis, failed_build
+from diagnosis import LINES, diagnosis, failed_build
 from interruption import interruption
+from waiting import PATIENCE_SECONDS, slow_ones
 
 Answers = dict[str, Any]
 IMAGE = "llm-gateway/caddy:0a1b2c3"
@@ -103,9 +104,48 @@ def test_a_failed_container_is_shown_with_its_condition_and_its_last_lines(
     assert "docker logs gw-1" in text
 
 
+def test_a_traceback_in_one_line_of_json_is_shown_as_its_last_lines(answers: Answers) -> None:
+    """The cause stands at its end."""
+    frames = [f'  File "{number}.py"' for number in range(LINES)]
+    message = "\n".join([*frames, "ValueError: no such strategy"])
+    answers["/containers/gw-1/json"] = container()
+    answers["/containers/gw-1/logs"] = frame(1, json.dumps({"message": message}) + "\n7\n")
+
+    text = str(diagnosis("gateway-litellm", "gw-1"))
+
+    assert '"1.py"' not in text
+    assert '"2.py"' in text
+    assert "    ValueError: no such strategy\n    7\n" in text
+
+
 def test_a_container_that_was_never_made_has_nothing_to_say(answers: Answers) -> None:
     """The provider's own error is all there is."""
     assert diagnosis("gateway-litellm", "gw-1") is None
+
+
+@pytest.mark.parametrize(
+    ("created", "status", "is_slow"),
+    [
+        (100, "Up 15 seconds (health: starting)", True),
+        (100, "Restarting (1) 3 seconds ago", True),
+        (100, "Up 15 seconds (healthy)", False),
+        (101, "Up 14 seconds (health: starting)", False),
+        (99, "Restarting (1) 3 seconds ago", False),
+    ],
+    ids=["starting", "ends", "healthy", "new", "of another deployment"],
+)
+def test_what_takes_long_is_told_while_the_deployment_waits(
+    answers: Answers, created: int, status: str, is_slow: bool
+) -> None:
+    """With its condition and its last lines, from the moment on at which patience ends."""
+    answers["/containers/json"] = [{"Names": ["/gw-1"], "Created": created, "Status": status}]
+    answers["/containers/gw-1/json"] = container()
+    answers["/containers/gw-1/logs"] = frame(2, "no such model\n")
+
+    late = slow_ones("prod", since=100, now=100 + PATIENCE_SECONDS)
+
+    assert list(late) == (["gw-1"] if is_slow else [])
+    assert all("no such model" in said for said in late.values())
 
 
 def field(number: int, content: str | bytes) -> bytes:
