@@ -7,6 +7,7 @@ its own arguments and variables. What is prepared holds for its workers too, whi
 from __future__ import annotations
 
 import gc
+import importlib
 import importlib.abc
 import importlib.machinery
 import multiprocessing
@@ -93,6 +94,10 @@ DEFERRED: Mapping[str, tuple[str, ...]] = {
     "ui_crud_endpoints.proxy_setting_endpoints": ("sync_ui_settings_to_general_settings",),
     "ui_crud_endpoints.user_banner_endpoints": (),
     "video_endpoints.endpoints": (),
+}
+# Each worker's start imports these only to find that nothing of theirs is configured.
+UNCONFIGURED: Mapping[str, tuple[str, ...]] = {
+    "hooks.mcp_semantic_filter": ("SemanticToolFilterHook",),
 }
 # Its start decorates a route with this one, which is not served.
 CATALOG = "_experimental.mcp_server.catalog"
@@ -183,7 +188,8 @@ class DeferringFinder(importlib.abc.MetaPathFinder):
     """Finds the modules that are deferred."""
 
     def __init__(self) -> None:
-        self._deferred = {PROXY + name: functions for name, functions in DEFERRED.items()}
+        deferred = {**DEFERRED, **UNCONFIGURED}
+        self._deferred = {PROXY + name: functions for name, functions in deferred.items()}
         self._deferred[PROXY + CATALOG] = ()
 
     def find_spec(
@@ -258,7 +264,9 @@ def check() -> None:
     from litellm.proxy import proxy_server
     from litellm.proxy.anthropic_endpoints import endpoints
 
-    names = {PROXY + name for name in (*DEFERRED, CATALOG)}
+    for name in UNCONFIGURED:
+        importlib.import_module(PROXY + name)
+    names = {PROXY + name for name in (*DEFERRED, *UNCONFIGURED, CATALOG)}
     early = {name for name in names if not is_waiting(sys.modules.get(name))}
     problems = [f"{path} is not served" for path in sorted(SERVED - registered)]
     problems += [f"{name} is no longer deferred" for name in sorted(early)]
