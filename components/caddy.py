@@ -126,7 +126,9 @@ class Edge(pulumi.ComponentResource):
             f"{name}-state",
             driver_opts=_state_options(args),
             labels=engine_labels(docker.VolumeLabelArgs, args.runtime.labels),
-            opts=pulumi.ResourceOptions(parent=self),
+            # Beside the networks: what is as deep is removed at the same time, and the provider
+            # waits two seconds for each.
+            opts=pulumi.ResourceOptions(parent=opts.parent if opts else None),
         )
         self._edge(name, args, state)
         self._gate(f"{name}-gate", args, state)
