@@ -37,6 +37,17 @@ def test_a_refresh_finds_no_drift(gateway: Deployment) -> None:
     gateway.pulumi("preview", "--expect-no-changes")
 
 
+def test_a_service_cannot_change_its_own_files(gateway: Deployment) -> None:
+    """Not even as root, whom the files do not belong to."""
+    containers = gateway.resources("Container")
+    running = {name: one for name, one in containers.items() if not name.endswith("-seed")}
+    assert running
+
+    for name, container in running.items():
+        said = docker("exec", "--user", "0", container, "sh", "-c", ": >/conf/x", check=False)
+        assert "Read-only file system" in said, name
+
+
 def test_another_generation_stands_in_for_a_gate_that_is_gone(gateway: Deployment) -> None:
     """A killed `up` can leave a gate that nobody noted; without it the noted one is asked again."""
     gate = gateway.resources("Container")["gateway-edge-gate"]

@@ -116,6 +116,7 @@ class Outcome:
         new_after: seconds from its begin to the first answer of a configuration not seen before.
         old_until: seconds from then on in which the former configuration still took requests.
         recovered_after: seconds from its begin to the last loss, 0 without one.
+        failing: seconds in which requests failed: from the first that did to the last.
     """
 
     requests: int
@@ -131,6 +132,7 @@ class Outcome:
     new_after: float | None
     old_until: float | None
     recovered_after: float
+    failing: float
     lost: list[Record] = field(default_factory=list)
 
 
@@ -166,6 +168,9 @@ def judge(records: Sequence[Record], event: Event, until: float) -> Outcome:
         new_after=new_after,
         old_until=old_until,
         recovered_after=lost[-1].ended - event.began if lost else 0.0,
+        failing=max(one.ended for one in failed) - min(one.ended for one in failed)
+        if failed
+        else 0.0,
     )
 
 

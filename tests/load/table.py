@@ -13,7 +13,7 @@ from tests.load.records import Latency, Outcome
 
 NONE = "–"  # noqa: RUF001 - a dash, as prose has it
 COMMON = ("requests", "long", "failed", "cut", "wrong", "gap s", "p50 ms", "p99 ms")
-CHANGE = ("change", *COMMON, "up s", "new after s", "old until s", "replaced")
+CHANGE = ("change", *COMMON, "failing s", "up s", "new after s", "old until s", "replaced")
 BROKEN = ("broken change", *COMMON, "held")
 FAULT = ("fault", *COMMON, "no answer", "cut in silence", "back after s", "stated s")
 
@@ -55,6 +55,7 @@ def _row(row: Row) -> str:
     match row.source:
         case Change():
             cells += [
+                f"{outcome.failing:.1f}",
                 f"{row.event.ended - row.event.began:.0f}",
                 _seconds(outcome.new_after),
                 _seconds(outcome.old_until),

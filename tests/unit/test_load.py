@@ -66,6 +66,7 @@ def test_each_loss_is_counted_under_its_name() -> None:
     assert (len(outcome.failed), len(outcome.cut), len(outcome.wrong)) == (3, 1, 1)
     assert (outcome.requests, outcome.lost) == (5, lost)
     assert outcome.recovered_after == 5
+    assert outcome.failing == 2
 
 
 @pytest.mark.parametrize(
