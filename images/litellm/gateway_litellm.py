@@ -244,7 +244,11 @@ def main() -> None:
     """Run LiteLLM's command and end the process with its exit code."""
     prepare()
     from litellm import run_server
+    from litellm.proxy.hooks import PROXY_HOOKS
 
+    # Limits of keys, budgets, sessions and skills, of which the gateway has none: each of them
+    # would look at every request, and one at every piece of a stream.
+    PROXY_HOOKS.clear()
     code: int | str | None = 0
     try:
         run_server()
