@@ -25,7 +25,8 @@ STARTING_INTERVAL = "500ms"
 PROBE = (
     "[ ! -e /tmp/.healthy ] || sleep {pause}; "
     "[ -e /tmp/.asked ] || : >/tmp/.asked; "
-    '[ ! -e /tmp/.healthy ] || [ -z "$(find /tmp/.asked -mmin +2)" ] || kill -9 -1; '
+    "[ ! -e /tmp/.healthy ] || [ $(($(date +%s) - $(stat -c %Y /tmp/.asked))) -le 120 ]"
+    " || kill -9 -1; "
     '"$@" && rm -f /tmp/.asked && : >/tmp/.healthy'
 )
 Label = TypeVar("Label")
@@ -268,7 +269,9 @@ class Service(pulumi.ComponentResource):
             # Without it the engine reports twice the memory and every refresh finds a change.
             memory_swap=memory,
             cpu_shares=runtime.limits.cpu_shares,
-            restart="unless-stopped",
+            # An engine that was killed stops what still runs when it starts again, and then counts
+            # it as stopped by hand, which "unless-stopped" leaves alone.
+            restart="always",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
             labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),

@@ -11,6 +11,8 @@ from tests.load.site import Site
 
 PID_FILE = Path("/var/run/docker.pid")
 STOP_SECONDS = 60
+# As Debian's unit for systemd waits (RestartSec); what the killed daemon ran must be gone by then.
+RESTART_SECONDS = 2
 
 
 def restart(site: Site) -> None:
@@ -37,4 +39,5 @@ def _end(number: str) -> None:
 
 def _start() -> None:
     """Start it as the bootstrap does on a machine without an init system."""
+    time.sleep(RESTART_SECONDS)
     subprocess.run([str(PROJECT / "scripts/bootstrap")], check=True, capture_output=True)

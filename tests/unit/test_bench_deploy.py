@@ -25,7 +25,7 @@ def container(name: str, **changes: Any) -> dict[str, Any]:
         "Memory": 1024,
         "MemorySwap": 1024,
         "CpuShares": 1024,
-        "RestartPolicy": {"Name": "unless-stopped"},
+        "RestartPolicy": {"Name": "always"},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
         "NetworkMode": "default",
         "PortBindings": {},
