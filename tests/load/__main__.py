@@ -40,14 +40,15 @@ def main() -> int:
     if arguments.list or not chosen:
         print("\n".join(source.name for source in chosen) or "nothing has that name")
         return 0 if chosen else 2
+    rows: list[course.Row] = []
     with tempfile.TemporaryDirectory() as scratch:
         directory = arguments.records or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
-        rows = drive(chosen, directory, arguments)
-    text = tables(rows)
-    print(text)
-    if arguments.records:
-        (arguments.records / "table.md").write_text(f"{text}\n")
+        try:
+            drive(rows, chosen, directory, arguments)
+        finally:
+            # Also where the stack cannot be removed.
+            report(rows, directory / "table.md")
     return (
         1 if any(row.problems for row in rows) or len(rows) < len(chosen) * arguments.repeat else 0
     )
@@ -92,11 +93,20 @@ def choose(sources: Sequence[Source], only: Sequence[str]) -> list[Source]:
     return [source for source in sources if is_chosen(source)]
 
 
+def report(rows: Sequence[course.Row], file: Path) -> None:
+    """Print the table of what was judged, and write it."""
+    text = tables([row for row in rows if row.outcome])
+    print(text)
+    file.write_text(f"{text}\n")
+
+
 def drive(
-    sources: Sequence[Source], directory: Path, arguments: argparse.Namespace
-) -> list[course.Row]:
-    """Let each event happen and return the judged rows."""
-    rows: list[course.Row] = []
+    rows: list[course.Row],
+    sources: Sequence[Source],
+    directory: Path,
+    arguments: argparse.Namespace,
+) -> None:
+    """Let each event happen, note it in *rows*, and judge them all at the end."""
     with Site.deployed(
         directory, drain_seconds=DRAIN_SECONDS, seconds=arguments.minutes * 60
     ) as site:
@@ -113,7 +123,6 @@ def drive(
         nexts = [row.event.began for row in rows[1:]]
         for row, until in zip(rows, [*nexts, math.inf], strict=True):
             row.conclude(records, until)
-    return rows
 
 
 def happen(site: Site, source: Source, rate: float) -> course.Row:

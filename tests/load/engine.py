@@ -40,4 +40,7 @@ def _end(number: str) -> None:
 def _start() -> None:
     """Start it as the bootstrap does on a machine without an init system."""
     time.sleep(RESTART_SECONDS)
-    subprocess.run([str(PROJECT / "scripts/bootstrap")], check=True, capture_output=True)
+    started = subprocess.run(
+        [str(PROJECT / "scripts/bootstrap")], check=False, capture_output=True, text=True
+    )
+    assert started.returncode == 0, f"the engine does not start: {started.stderr}"
