@@ -152,7 +152,7 @@ class Generator:
     def stop(self) -> list[Record]:
         """Start no more requests, let open ones finish, and return all records."""
         self.finish()
-        self.process.wait(timeout=self.load.longest + 180)
+        self.process.wait(timeout=self.load.longest + 240)
         self.log.close()
         assert self.process.returncode == 0, Path(self.log.name).read_text()
         return self.records()
