@@ -25,7 +25,7 @@ def interruption(stack: str, bind_address: str, port: int, image: str) -> str | 
             if changes:
                 return (
                     f"{' and '.join(changes)} changed, so the container that holds the port is "
-                    "replaced: open requests are cut, and the port is closed for 1.5 to 2.5 s; "
+                    "replaced: open requests are cut, and nothing answers for 1 to 2 s; "
                     "Claude Code and the SDKs try again by themselves"
                 )
     return None
