@@ -12,6 +12,7 @@ import json
 import random
 import secrets
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -325,6 +326,8 @@ def main() -> None:
         help="a part of it, may be repeated (docker-compose is needed for cold alone)",
     )
     arguments = parser.parse_args()
+    # Shells have background jobs ignore it, and pulumi would wait five seconds for each plugin.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     groups = arguments.only or list(GROUPS)
     if "cold" in groups:
         compose_command()
