@@ -70,3 +70,30 @@ def test_a_backend_elsewhere_is_left_alone(
 
     assert (states / "dev.json.attrs").exists()
     assert recover.lock_owners("dev") == []
+
+
+def test_only_creations_are_forgotten(
+    recover: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was being changed or removed is in the state, and pulumi looks after it by itself."""
+    imported: list[str] = []
+
+    def run(*command: str, given: str | None = None) -> str:
+        assert command == ("pulumi", "stack", "import", "--stack", "dev")
+        imported.append(given or "")
+        return ""
+
+    monkeypatch.setattr(recover, "run", run)
+    updating = {"type": "updating", "resource": {"urn": "one"}}
+    creating = {"type": "creating", "resource": {"urn": "two"}}
+
+    def exported(*operations: object) -> dict[str, object]:
+        return {"version": 3, "deployment": {"resources": [1], "pending_operations": operations}}
+
+    recover.forget_beginnings("dev", exported(updating, creating))
+    recover.forget_beginnings("dev", exported(updating))
+    recover.forget_beginnings("dev", {"version": 3, "deployment": None})
+
+    (text,) = imported
+    assert json.loads(text) == json.loads(json.dumps(exported(updating)))
+    assert "forgetting 1 creation" in capsys.readouterr().err
