@@ -7,13 +7,14 @@ import sys
 import pulumi
 import pulumi_docker as docker
 
+import engine
 from components.gateway import Gateway
 from components.images import Images
 from composition import gateway_args, images_args
 from diagnosis import show_failures
 from interruption import interruption
 from settings import Settings, SettingsError
-from waiting import watch
+from waiting import until_healthy
 
 stack = pulumi.get_stack()
 try:
@@ -28,16 +29,15 @@ for notice in settings.notices:
     pulumi.log.info(notice)
 
 pulumi.runtime.register_stack_transformation(show_failures)
-if not pulumi.runtime.is_dry_run():
-    watch(stack)
 # The engine that DOCKER_HOST names; explicit, because default providers are disabled.
-engine = docker.Provider("engine")
-child_opts = pulumi.ResourceOptions(provider=engine)
+provider = docker.Provider("engine")
+child_opts = pulumi.ResourceOptions(provider=provider)
 images = Images("images", images_args(settings), child_opts)
 interrupted = interruption(stack, settings.bind_address, settings.https_port, images.caddy.ref)
 if interrupted is not None:
     pulumi.log.warn(interrupted)
-gateway = Gateway("gateway", gateway_args(settings, images, stack), child_opts)
+waits = until_healthy if engine.answers() else None
+gateway = Gateway("gateway", gateway_args(settings, images, stack, waits), child_opts)
 
 pulumi.export("url", gateway.url)
 pulumi.export("health", pulumi.Output.concat(gateway.url, "/health"))

@@ -8,7 +8,7 @@ from components.caddy import AcmeTls, FileTls, InternalTls
 from components.gateway import Demo, GatewayArgs, ModelMap, ServiceImage
 from components.images import Images, ImagesArgs
 from components.litellm import Deployment
-from components.service import Limits
+from components.service import Limits, UntilHealthy
 from settings import Model, ServiceResources, Settings, Tls
 
 
@@ -25,7 +25,9 @@ def images_args(settings: Settings) -> ImagesArgs:
     )
 
 
-def gateway_args(settings: Settings, images: Images, stack: str) -> GatewayArgs:
+def gateway_args(
+    settings: Settings, images: Images, stack: str, until_healthy: UntilHealthy | None
+) -> GatewayArgs:
     """Return what the gateway is made of."""
     sources = settings.images
     resources = settings.resources
@@ -61,6 +63,7 @@ def gateway_args(settings: Settings, images: Images, stack: str) -> GatewayArgs:
         proxy_limits=_limits(resources.proxy),
         edge_limits=_limits(resources.edge),
         demo=_demo(settings, images),
+        until_healthy=until_healthy,
     )
 
 

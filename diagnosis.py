@@ -102,6 +102,8 @@ def _condition(container: dict[str, Any]) -> str:
         return "was killed: it needs more memory than resources allows it"
     if state["Error"]:
         return f"did not start: {state['Error']}"
+    if state["Status"] == "exited" and not restarts:
+        return f"is stopped (code {state['ExitCode']})"
     if state["Status"] in ("exited", "restarting"):
         return f"ends with code {state['ExitCode']} each time it is started ({restarts} restarts)"
     if restarts:

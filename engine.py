@@ -21,6 +21,11 @@ def is_local() -> bool:
     return _address().startswith("unix://")
 
 
+def answers() -> bool:
+    """Tell whether the program can ask it at all."""
+    return _get("/_ping") is not None
+
+
 def containers(**filters: str) -> list[dict[str, Any]]:
     """Return the running containers that pass the engine's *filters*, none if it is silent.
 
@@ -35,6 +40,12 @@ def container(name: str) -> dict[str, Any] | None:
     """Return a container as the engine inspects it, None if there is no such."""
     body = _get(f"/containers/{quote(name)}/json")
     return dict(json.loads(body)) if body is not None else None
+
+
+def is_missing(name: str) -> bool:
+    """Tell whether the engine says that there is no such container."""
+    answer = _ask("GET", f"/containers/{quote(name)}/json", None, TIMEOUT_SECONDS)
+    return answer is not None and answer[0] == http.client.NOT_FOUND
 
 
 def image_names(identifier: str) -> list[str]:
@@ -53,7 +64,7 @@ def last_lines(name: str, count: int) -> list[str]:
 def build(context: bytes, build_args: Mapping[str, str]) -> bytes | None:
     """Build a context, a tar archive, by BuildKit without a name; return what it says about it."""
     query = urlencode({"version": "2", "buildargs": json.dumps(dict(build_args))})
-    return _ask("POST", f"/build?{query}", context, BUILD_SECONDS)
+    return _ok(_ask("POST", f"/build?{query}", context, BUILD_SECONDS))
 
 
 def _without_frames(raw: bytes) -> bytes:
@@ -71,11 +82,18 @@ def _address() -> str:
 
 
 def _get(path: str) -> bytes | None:
-    return _ask("GET", path, None, TIMEOUT_SECONDS)
+    return _ok(_ask("GET", path, None, TIMEOUT_SECONDS))
 
 
-def _ask(method: str, path: str, body: bytes | None, seconds: float) -> bytes | None:
-    """Return the body of an answer, None where there is none: an engine elsewhere is not asked."""
+def _ok(answer: tuple[int, bytes] | None) -> bytes | None:
+    return answer[1] if answer is not None and answer[0] == http.client.OK else None
+
+
+def _ask(method: str, path: str, body: bytes | None, seconds: float) -> tuple[int, bytes] | None:
+    """Return status and body of an answer, None where there is none.
+
+    An engine elsewhere is not asked.
+    """
     if not is_local():
         return None
     connection = http.client.HTTPConnection("localhost", timeout=seconds)
@@ -87,6 +105,6 @@ def _ask(method: str, path: str, body: bytes | None, seconds: float) -> bytes | 
                 method, path, body, {"Content-Type": "application/x-tar"} if body else {}
             )
             response = connection.getresponse()
-            return response.read() if response.status == http.client.OK else None
+            return response.status, response.read()
     except (OSError, http.client.HTTPException):
         return None

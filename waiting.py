@@ -1,53 +1,62 @@
-"""What a deployment is waiting for, told while it waits."""
+"""Waiting for containers to get healthy, with a word about what takes long."""
 
 from __future__ import annotations
 
-import contextvars
-import threading
+import asyncio
 import time
 
 import pulumi
 
 import engine
-from components.gateway import STACK_LABEL
-from diagnosis import report
+from components.caddy import OPENS_TO_LABEL
+from diagnosis import diagnosis, report
 
+POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15
-POLL_SECONDS = 2
+# It ended four times since it is waited for, which the engine's pauses spread over a second.
+RESTARTS = 3
 
 
-def watch(stack: str) -> None:
-    """Tell about each new container of a stack that takes long to get healthy, until the end.
+async def until_healthy(name: str, container: str, seconds: int) -> None:
+    """Return when a container is healthy; at once while a preview asks, or if it is in use.
 
-    The provider says nothing before its deadline, and the cause is often there much sooner.
-    """
-    # The thread logs as the program does.
-    run = contextvars.copy_context().run
-    threading.Thread(target=run, args=(_watch, stack, time.time()), daemon=True).start()
-
-
-def slow_ones(stack: str, since: float, now: float) -> dict[str, str]:
-    """Return by name how the containers are that are late.
+    The provider could wait too, but looks once a second, says nothing before its deadline, and
+    would let nothing else start meanwhile. What is in use was healthy once; if it is not now, that
+    must not keep anyone from taking a client's token away.
 
     Args:
-        stack: whose.
-        since: those that were made before it are not meant; seconds of the epoch.
-        now: seconds of the epoch.
+        name: logical name, which the operator knows.
+        container: name on the engine.
+        seconds: how long it may take from now on.
+
+    Raises:
+        pulumi.RunError: it is gone, does not stay up, or did not get healthy in time.
     """
-    late = {}
-    for container in engine.containers(label=f"{STACK_LABEL}={stack}"):
-        is_new = since <= container["Created"] <= now - PATIENCE_SECONDS
-        if is_new and "(healthy)" not in container["Status"]:
-            name = str(container["Names"][0]).removeprefix("/")
-            late[name] = report(name) or ""
-    return late
+    if pulumi.runtime.is_dry_run():
+        return
+    in_use = await asyncio.to_thread(is_in_use, container)
+    began, told, restarts = time.monotonic(), False, None
+    while time.monotonic() - began < seconds:
+        known = await asyncio.to_thread(engine.container, container)
+        if known is not None:
+            restarts = known["RestartCount"] if restarts is None else restarts
+            if in_use or known["State"].get("Health", {}).get("Status") == "healthy":
+                return
+            if known["RestartCount"] - restarts >= RESTARTS:
+                break
+        elif await asyncio.to_thread(engine.is_missing, container):
+            raise pulumi.RunError(
+                f"{name} is gone ({container}): run pulumi refresh --yes, then pulumi up"
+            )
+        if not told and time.monotonic() - began >= PATIENCE_SECONDS:
+            told = True
+            pulumi.log.warn(f"still waiting for {name}, which {report(container)}")
+        await asyncio.sleep(POLL_SECONDS)
+    said = await asyncio.to_thread(diagnosis, name, container)
+    raise pulumi.RunError(said or f"{name} did not get healthy within {seconds} s")
 
 
-def _watch(stack: str, began: float) -> None:
-    told: set[str] = set()
-    while True:
-        time.sleep(POLL_SECONDS)
-        for name, state in slow_ones(stack, began, time.time()).items():
-            if name not in told:
-                told.add(name)
-                pulumi.log.warn(f"still waiting for {name}, which {state}")
+def is_in_use(container: str) -> bool:
+    """Tell whether a healthy gate was opened to a container."""
+    gates = engine.containers(label=OPENS_TO_LABEL, health="healthy")
+    return any(container in gate["Labels"][OPENS_TO_LABEL].split(",") for gate in gates)

@@ -26,6 +26,8 @@ HTTPS_PORT = 8443
 CERTIFICATES_PORT = 8444
 LIVE_PORT = 2019
 STATE_DIRECTORY = "/state"
+# On the gate: the names of the containers that it was opened to, with commas between them.
+OPENS_TO_LABEL = "llm-gateway.opens-to"
 STOP_SECONDS = 1
 # Without a sign of life from the gate that the edge asks, that of another generation steps in.
 # Shorter than the edge goes on asking.
@@ -85,6 +87,7 @@ class EdgeArgs:
         route: what stands behind; decides the path of its health check.
         upstream_url: address of what stands behind, without a path.
         upstream_key: secret that the edge shows to it.
+        behind: names of all containers behind, known when they are healthy.
         log_level: error, warning, info or debug; the access log is always written.
     """
 
@@ -97,6 +100,7 @@ class EdgeArgs:
     route: Literal["proxy", "litellm"]
     upstream_url: pulumi.Input[str]
     upstream_key: pulumi.Input[str]
+    behind: Sequence[pulumi.Input[str]]
     log_level: str
 
 
@@ -113,7 +117,7 @@ class Edge(pulumi.ComponentResource):
     next one runs: waiting for open streams would keep everyone else out for as long.
 
     Attributes:
-        url: address for clients.
+        url: address for clients, known when both are healthy.
     """
 
     url: pulumi.Output[str]
@@ -130,9 +134,10 @@ class Edge(pulumi.ComponentResource):
             # waits two seconds for each.
             opts=pulumi.ResourceOptions(parent=opts.parent if opts else None),
         )
-        self._edge(name, args, state)
-        self._gate(f"{name}-gate", args, state)
-        self.url = pulumi.Output.from_input(f"https://{args.hostnames[0]}{_port_suffix(args)}")
+        edge = self._edge(name, args, state)
+        gate = self._gate(f"{name}-gate", args, state)
+        url = f"https://{args.hostnames[0]}{_port_suffix(args)}"
+        self.url = pulumi.Output.all(edge.healthy_name, gate.healthy_name).apply(lambda _: url)
         self.register_outputs({"url": self.url})
 
     def _edge(self, name: str, args: EdgeArgs, state: docker.Volume) -> Service:
@@ -177,6 +182,8 @@ class Edge(pulumi.ComponentResource):
                 },
                 env={**_home("/tmp"), "UPSTREAM": _authority(args.upstream_url)},  # noqa: S108
                 volumes={STATE_DIRECTORY: state.name},
+                # What stands behind starts side by side, and this one when all of it is healthy.
+                labels={OPENS_TO_LABEL: pulumi.Output.all(*args.behind).apply(",".join)},
                 health=HealthCheck(
                     test=["CMD", "test", "-f", "/tmp/ready"],  # noqa: S108
                     start_seconds=30,

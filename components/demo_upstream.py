@@ -34,9 +34,11 @@ class DemoUpstream(pulumi.ComponentResource):
 
     Attributes:
         url: base of its OpenAI-compatible API on the backplane.
+        healthy_name: its container's, known when that is healthy.
     """
 
     url: pulumi.Output[str]
+    healthy_name: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: DemoUpstreamArgs, opts: pulumi.ResourceOptions | None = None
@@ -59,4 +61,5 @@ class DemoUpstream(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.url = pulumi.Output.concat("http://", service.container_name, f":{PORT}/openai/v1")
+        self.healthy_name = service.healthy_name
         self.register_outputs({"url": self.url})

@@ -21,7 +21,13 @@ from components.keys import (
 )
 from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
 from components.rendering import render
-from components.service import DEFAULT_UID, Limits, Runtime, engine_labels
+from components.service import (
+    DEFAULT_UID,
+    Limits,
+    Runtime,
+    UntilHealthy,
+    engine_labels,
+)
 
 DEMO_ADDRESS_ENV = "DEMO_UPSTREAM_URL"
 DEMO_KEY_ENV = "DEMO_UPSTREAM_KEY"
@@ -90,6 +96,7 @@ class GatewayArgs:
         edge_limits: memory and processor.
         demo: set while the demo upstream stands in for the providers.
         stack: shown in labels.
+        until_healthy: waits for a container; None where only the provider can.
     """
 
     seed_image: pulumi.Input[str]
@@ -115,6 +122,7 @@ class GatewayArgs:
     proxy_command: Sequence[str] = ()
     demo: Demo | None = None
     stack: str = ""
+    until_healthy: UntilHealthy | None = None
 
 
 class Gateway(pulumi.ComponentResource):
@@ -139,14 +147,18 @@ class Gateway(pulumi.ComponentResource):
         self._generation_key = derived_key(args.salt_key, GENERATION_PURPOSE)
         self._networks(name)
         self._demo_env: dict[str, pulumi.Input[str]] = {}
+        self._behind: list[pulumi.Output[str]] = []
         if args.demo is not None:
             args = self._with_demo(args, args.demo)
         litellm = self._litellm(args)
+        self._behind.append(litellm.healthy_name)
         upstream_url: pulumi.Input[str] = litellm.url
         upstream_key: pulumi.Input[str] = args.master_key
         if args.route == "proxy":
             upstream_key = derived_key(args.master_key, "proxy client")
-            upstream_url = self._proxy(args, litellm.url, upstream_key).url
+            proxy = self._proxy(args, litellm.url, upstream_key)
+            self._behind.append(proxy.healthy_name)
+            upstream_url = proxy.url
         edge = self._edge(args, upstream_url, upstream_key)
         self.url = edge.url
         self.ca_certificate = pulumi.Output.from_input(
@@ -178,7 +190,8 @@ class Gateway(pulumi.ComponentResource):
 
     def _with_demo(self, args: GatewayArgs, demo: Demo) -> GatewayArgs:
         """Send every deployment to the demo upstream, by the provider's own route."""
-        key = derived_key(args.master_key, "demo upstream")
+        # Like a provider's, it outlives LiteLLM's master key.
+        key = derived_key(args.salt_key, "demo upstream")
         upstream = DemoUpstream(
             f"{self._name}-demo-upstream",
             DemoUpstreamArgs(
@@ -190,6 +203,7 @@ class Gateway(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self._demo_env[DEMO_ADDRESS_ENV] = upstream.url
+        self._behind.append(upstream.healthy_name)
         return replace(
             args,
             provider_keys={DEMO_KEY_ENV: key},
@@ -273,6 +287,7 @@ class Gateway(pulumi.ComponentResource):
                 route=args.route,
                 upstream_url=upstream_url,
                 upstream_key=upstream_key,
+                behind=self._behind,
                 log_level=args.log_level,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -308,6 +323,7 @@ class Gateway(pulumi.ComponentResource):
             limits=limits,
             drain_seconds=self._args.drain_seconds,
             labels=self._labels(service),
+            until_healthy=self._args.until_healthy,
         )
 
     def _labels(self, service: str | None = None) -> dict[str, pulumi.Input[str]]:

@@ -85,9 +85,11 @@ class LiteLLM(pulumi.ComponentResource):
 
     Attributes:
         url: address on the backplane, without a path.
+        healthy_name: its container's, known when that is healthy.
     """
 
     url: pulumi.Output[str]
+    healthy_name: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: LiteLLMArgs, opts: pulumi.ResourceOptions | None = None
@@ -114,6 +116,7 @@ class LiteLLM(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.url = pulumi.Output.concat("http://", service.container_name, f":{PORT}")
+        self.healthy_name = service.healthy_name
         self.register_outputs({"url": self.url})
 
 

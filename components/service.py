@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ ENTRYPOINT = f'set -a; . {CONFIG_DIRECTORY}/{SECRETS_FILE}; set +a; exec "$@"'
 DEFAULT_UID = 65532
 # The engine probes a starting container as often as a healthy one (its interval for the start needs
 # version 25), so it gets the short interval, and the probe of one that was healthy waits first.
-STARTING_INTERVAL = "500ms"
+STARTING_INTERVAL = "250ms"
 # The engine does not restart what hangs, so a probe ends a program that was healthy once and has
 # answered none for two minutes: all its processes but the init, which then ends by itself.
 PROBE = (
@@ -30,6 +30,8 @@ PROBE = (
     '"$@" && rm -f /tmp/.asked && : >/tmp/.healthy'
 )
 Label = TypeVar("Label")
+# Waits for a container by logical name and name on the engine, for that many seconds at most.
+UntilHealthy = Callable[[str, str, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +40,9 @@ class HealthCheck:
 
     Attributes:
         test: CMD, program and arguments; exit 0 is healthy.
-        interval_seconds: pause between probes once it was healthy; twice a second before.
+        interval_seconds: pause between probes once it was healthy; four times a second before.
         timeout_seconds: how long a probe may take.
-        start_seconds: failures do not count that long; creation fails when they are over.
+        start_seconds: failures do not count that long.
     """
 
     test: Sequence[str]
@@ -51,7 +53,7 @@ class HealthCheck:
 
     @property
     def deadline_seconds(self) -> int:
-        """How long creation waits for health: the start period and the retries after it."""
+        """How long a container may take to get healthy: the start period and the retries then."""
         return self.start_seconds + (self.retries + 1) * (
             self.interval_seconds + self.timeout_seconds
         )
@@ -92,6 +94,7 @@ class Runtime:
         limits: memory and processor.
         drain_seconds: how long a stopping container may finish its requests before SIGKILL.
         labels: of all that the engine holds for it; public.
+        until_healthy: waits for it; None where only the provider can.
     """
 
     image: pulumi.Input[str]
@@ -102,6 +105,7 @@ class Runtime:
     limits: Limits
     drain_seconds: int
     labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    until_healthy: UntilHealthy | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +115,13 @@ class ServiceArgs:
     Attributes:
         runtime: how it runs.
         command: program and arguments.
-        health: health check that gates the creation.
+        health: when it counts as healthy.
         files: name below ``/conf`` to content; content may be secret.
         secret_env: environment that exists only inside the container.
         env: environment that anyone with the engine may read.
         volumes: mount path to name of a writable volume.
         ports: published ports, which force the old container to go before the new one comes.
+        labels: of the container alone; public.
         init: put a minimal init before the program: process 1 never gets a signal that it does not
             handle, so that one that still starts would outlive its end by `drain_seconds`.
         stop_signal: what tells the process to end.
@@ -130,6 +135,7 @@ class ServiceArgs:
     env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     ports: Sequence[Port] = ()
+    labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     init: bool = True
     stop_signal: str = "SIGTERM"
 
@@ -185,7 +191,7 @@ sys.exit(1)
 
 
 class Service(pulumi.ComponentResource):
-    """A container in generations: the next one is healthy before the last one is stopped.
+    """A container in generations: the last one is stopped when the next one is in use.
 
     A generation is a seed and the container that runs. The seed never starts: it holds the files in
     a volume that lives as long as it does, because the provider cannot put files into a container
@@ -196,11 +202,13 @@ class Service(pulumi.ComponentResource):
         container_name: DNS name of this generation on its networks.
         container_id: id of this generation's container.
         generation: public name of the content.
+        healthy_name: the container's name, known when it is healthy.
     """
 
     container_name: pulumi.Output[str]
     container_id: pulumi.Output[str]
     generation: pulumi.Output[str]
+    healthy_name: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None
@@ -212,6 +220,7 @@ class Service(pulumi.ComponentResource):
         container = self._container(name, args, seed)
         self.container_name = container.name
         self.container_id = container.id
+        self.healthy_name = _healthy_name(name, args, container)
         self.register_outputs(
             {
                 "container_name": self.container_name,
@@ -274,7 +283,7 @@ class Service(pulumi.ComponentResource):
             restart="always",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
-            labels=engine_labels(docker.ContainerLabelArgs, runtime.labels),
+            labels=engine_labels(docker.ContainerLabelArgs, {**runtime.labels, **args.labels}),
             mounts=[
                 docker.ContainerMountArgs(type="volume", target=path, source=source)
                 for path, source in sorted(args.volumes.items())
@@ -300,12 +309,23 @@ class Service(pulumi.ComponentResource):
                 retries=health.retries,
                 start_period=_duration(health.start_seconds),
             ),
-            wait=True,
+            wait=runtime.until_healthy is None,
             wait_timeout=health.deadline_seconds,
             # Unset, the provider kills at once; it reads the old state, so set it from the start.
             destroy_grace_seconds=runtime.drain_seconds,
             opts=_generation_options(self, delete_first=bool(args.ports)),
         )
+
+
+def _healthy_name(name: str, args: ServiceArgs, container: docker.Container) -> pulumi.Output[str]:
+    until_healthy = args.runtime.until_healthy
+
+    async def wait(container_name: str) -> str:
+        if until_healthy is not None:
+            await until_healthy(name, container_name, args.health.deadline_seconds)
+        return container_name
+
+    return container.name.apply(wait)
 
 
 def _paced(health: HealthCheck) -> list[str]:
@@ -348,7 +368,6 @@ _REPLACED_FOR = [
     "uploads",
     "user",
     "volumes",
-    "wait",
 ]
 
 

@@ -170,7 +170,8 @@ def kill_deployments(count: int) -> Callable[[Site], None]:
             site.deployment.kill_up_after(source.uniform(1, whole))
             site.deployment.recover()
             began = time.time()
-            site.deployment.up()
+            said = site.deployment.up().stdout
+            assert "pending operations" not in said, said
             whole = max(whole, time.time() - began)
             assert not leftovers(site.deployment), "something of the killed deployment is left"
         site.deployment.pulumi("preview", "--expect-no-changes")

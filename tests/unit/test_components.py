@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 import yaml
 from pulumi.runtime import rpc
 
-from components.caddy import AcmeTls, FileTls, InternalTls
+from components.caddy import OPENS_TO_LABEL, AcmeTls, FileTls, InternalTls
 from components.gateway import Demo, Gateway, GatewayArgs, ModelMap, ServiceImage
 from components.keys import DEPLOYMENT_LABEL, deployment_id
 from components.litellm import Deployment, render_config
@@ -128,13 +129,52 @@ def test_every_container_is_hardened(recorded: RecordingEngine) -> None:
         assert "noexec" in inputs["tmpfs"]["/tmp"], container.name
 
 
-def test_every_container_is_gated_on_its_health(recorded: RecordingEngine) -> None:
-    """Creation waits for a health check, and longer than the check's own start period."""
-    for container in applications(recorded):
+def test_every_container_is_waited_for_longer_than_it_may_take(
+    run_program: Run, secret: Secret
+) -> None:
+    """By the program, or else by the provider."""
+    patience: dict[str, int] = {}
+
+    async def note(name: str, _container: str, seconds: int) -> None:
+        patience[name] = seconds
+
+    engine = run_program(lambda: Gateway("gw", gateway_args(secret, until_healthy=note)))
+    assert {one.inputs["wait"] for one in applications(engine)} == {False}
+    assert patience.keys() == SERVICES
+    for container in applications(engine):
         minutes, _, seconds = container.inputs["healthcheck"]["startPeriod"].rpartition("m")
         start = int(minutes or 0) * 60 + int(seconds.removesuffix("s"))
-        assert container.inputs["wait"] is True, container.name
-        assert container.inputs["waitTimeout"] > start, container.name
+        assert patience[container.name] == container.inputs["waitTimeout"] > start, container.name
+
+    engine.registrations.clear()
+    run_program(lambda: Gateway("gw", gateway_args(secret)))
+    assert {one.inputs["wait"] for one in applications(engine)} == {True}
+
+
+@pytest.mark.parametrize("late", ["gw-litellm", "gw-proxy", "gw-demo-upstream"])
+def test_the_gate_opens_to_what_is_healthy_and_to_nothing_else(
+    late: str, run_program: Run, secret: Secret
+) -> None:
+    """What stands behind it starts side by side."""
+    seen: list[set[str]] = []
+
+    async def wait(name: str, _container: str, _seconds: int) -> None:
+        if name == late:
+            # Whatever does not wait for it has been declared by then.
+            await asyncio.sleep(0.5)
+            seen.append({one.name for one in applications(recorder)})
+
+    recorder = run_program(lambda: None)
+    run_program(lambda: Gateway("gw", gateway_args(secret, demo=DEMO, until_healthy=wait)))
+
+    behind = {"gw-demo-upstream", "gw-litellm", "gw-proxy"}
+    assert seen == [behind | {"gw-edge"}]
+    labels = {one["label"]: one["value"] for one in recorder.named("gw-edge-gate").inputs["labels"]}
+    assert labels[OPENS_TO_LABEL].split(",") == [
+        "gw-demo-upstream-0a1b2c3",
+        "gw-litellm-0a1b2c3",
+        "gw-proxy-0a1b2c3",
+    ]
 
 
 def test_a_program_that_still_starts_can_be_ended(recorded: RecordingEngine) -> None:
@@ -147,7 +187,7 @@ def test_a_container_is_probed_often_until_it_is_healthy(recorded: RecordingEngi
     """What waits for it does not wait for the next probe; later probes cost next to nothing."""
     for container in applications(recorded):
         check = container.inputs["healthcheck"]
-        assert check["interval"] == "500ms", container.name
+        assert check["interval"] == "250ms", container.name
         paced = re.match(r"\[ ! -e /tmp/.healthy ] \|\| sleep (\d+);", check["tests"][3])
         assert paced is not None, container.name
         pause, timeout = int(paced[1]), int(check["timeout"].removesuffix("s"))

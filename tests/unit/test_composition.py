@@ -51,7 +51,7 @@ def compose(run_program: Run, settings: Settings) -> Any:
 
     def program() -> None:
         images = Images("images", images_args(settings))
-        made.append(gateway_args(settings, images, "test"))
+        made.append(gateway_args(settings, images, "test", None))
 
     run_program(program)
     return made[0]

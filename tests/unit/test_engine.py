@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -13,12 +14,15 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 import engine
+import waiting
+from components.caddy import OPENS_TO_LABEL
 from diagnosis import LINES, diagnosis, failed_build
 from interruption import interruption
-from waiting import PATIENCE_SECONDS, slow_ones
+from waiting import RESTARTS, until_healthy
 
 Answers = dict[str, Any]
 IMAGE = "llm-gateway/caddy:0a1b2c3"
@@ -84,6 +88,7 @@ def container(**state: Any) -> dict[str, Any]:
             {"Status": "restarting", "ExitCode": 2, "restarts": 4},
             "ends with code 2 each time it is started (4 restarts)",
         ),
+        ({"Status": "exited", "ExitCode": 137}, "is stopped (code 137)"),
         ({"OOMKilled": True, "Status": "exited"}, "needs more memory than resources allows it"),
         ({"Error": "port is already allocated", "Status": "created"}, "port is already allocated"),
     ],
@@ -123,29 +128,112 @@ def test_a_container_that_was_never_made_has_nothing_to_say(answers: Answers) ->
     assert diagnosis("gateway-litellm", "gw-1") is None
 
 
-@pytest.mark.parametrize(
-    ("created", "status", "is_slow"),
-    [
-        (100, "Up 15 seconds (health: starting)", True),
-        (100, "Restarting (1) 3 seconds ago", True),
-        (100, "Up 15 seconds (healthy)", False),
-        (101, "Up 14 seconds (health: starting)", False),
-        (99, "Restarting (1) 3 seconds ago", False),
-    ],
-    ids=["starting", "ends", "healthy", "new", "of another deployment"],
-)
-def test_what_takes_long_is_told_while_the_deployment_waits(
-    answers: Answers, created: int, status: str, is_slow: bool
-) -> None:
-    """With its condition and its last lines, from the moment on at which patience ends."""
-    answers["/containers/json"] = [{"Names": ["/gw-1"], "Created": created, "Status": status}]
-    answers["/containers/gw-1/json"] = container()
+def wait(seconds: int = 60) -> None:
+    """Wait for a container as a deployment does."""
+    asyncio.run(until_healthy("gateway-litellm", "gw-1", seconds))
+
+
+def test_a_deployment_goes_on_when_a_container_gets_healthy(answers: Answers) -> None:
+    """Not before, and soon after."""
+    answers["/containers/gw-1/json"] = container(Health={"Status": "starting"})
+    deployment = threading.Thread(target=wait)
+    deployment.start()
+    deployment.join(0.5)
+    assert deployment.is_alive()
+
+    answers["/containers/gw-1/json"] = container(Health={"Status": "healthy"})
+    deployment.join(10)
+
+    assert not deployment.is_alive()
+
+
+def test_a_container_that_does_not_get_healthy_ends_the_deployment(answers: Answers) -> None:
+    """With its condition, and what it and its last health check said."""
+    check = {"Output": "groq refuses the key"}
+    answers["/containers/gw-1/json"] = container(Health={"Status": "starting", "Log": [check]})
     answers["/containers/gw-1/logs"] = frame(2, "no such model\n")
 
-    late = slow_ones("prod", since=100, now=100 + PATIENCE_SECONDS)
+    with pytest.raises(pulumi.RunError, match="gateway-litellm runs, but did not get") as failure:
+        wait(1)
 
-    assert list(late) == (["gw-1"] if is_slow else [])
-    assert all("no such model" in said for said in late.values())
+    assert "no such model" in str(failure.value)
+    assert "groq refuses the key" in str(failure.value)
+
+
+def test_a_container_that_ends_again_and_again_is_not_waited_for(answers: Answers) -> None:
+    """The former restarts of one that runs since long do not count."""
+    former, health = 7, {"Status": "unhealthy"}
+    state = {"Status": "restarting", "ExitCode": 1, "Health": health}
+    answers["/containers/gw-1/json"] = container(**state, restarts=former)
+    answers["/containers/gw-1/logs"] = b""
+    failures: list[str] = []
+
+    def note() -> None:
+        try:
+            wait()
+        except pulumi.RunError as failure:
+            failures.append(str(failure))
+
+    deployment = threading.Thread(target=note)
+    deployment.start()
+    deployment.join(0.5)
+    assert deployment.is_alive()
+    answers["/containers/gw-1/json"] = container(**state, restarts=former + RESTARTS)
+    deployment.join(10)
+
+    assert ["ends with code 1" in failure for failure in failures] == [True]
+
+
+def test_a_container_that_is_gone_ends_the_deployment_with_what_to_do(answers: Answers) -> None:
+    """Only a refresh tells the stack that it must be made again."""
+    with pytest.raises(pulumi.RunError, match=r"gone .*pulumi refresh"):
+        wait()
+    assert "/containers/gw-1/json" not in answers
+
+
+def test_an_engine_that_says_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be starting again."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with pytest.raises(pulumi.RunError, match="did not get healthy within 1 s"):
+        wait(1)
+
+
+def test_what_takes_long_is_told_while_the_deployment_waits(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, with its condition and its last lines."""
+    answers["/containers/gw-1/json"] = container(Health={"Status": "starting"})
+    answers["/containers/gw-1/logs"] = frame(2, "no such model\n")
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.3)
+
+    with pytest.raises(pulumi.RunError):
+        wait(1)
+
+    (said,) = told
+    assert said.startswith("still waiting for gateway-litellm, which runs, but")
+    assert "no such model" in said
+
+
+def test_what_a_gate_was_opened_to_is_not_waited_for(answers: Answers) -> None:
+    """A provider may have withdrawn its key since; tokens can be taken away all the same."""
+    answers["/containers/gw-1/json"] = container(Health={"Status": "unhealthy"})
+    answers["/containers/gw-1/logs"] = b""
+    gate = {"Labels": {OPENS_TO_LABEL: "gw-10,gw-2"}}
+    answers["/containers/json"] = [gate]
+    with pytest.raises(pulumi.RunError):
+        wait(1)
+
+    gate["Labels"][OPENS_TO_LABEL] = "gw-10,gw-1,gw-2"
+    wait()
+
+
+def test_a_preview_waits_for_nothing(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> None:
+    """What it sees is what is deployed, healthy or not."""
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    answers["/containers/gw-1/json"] = container(Health={"Status": "starting"})
+    wait()
 
 
 def field(number: int, content: str | bytes) -> bytes:
