@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ class Observed:
         containers: running ones by name.
         volumes: by name.
         networks: by name.
-        depends_on: by container, those that were healthy before it was created.
+        depends_on: by container, those that were created before it.
+        gated: those before which all that they depend on was healthy.
         files: directory of the host with a volume's content, by the name of a volume that a
             container which never runs has filled.
     """
@@ -29,11 +30,15 @@ class Observed:
     volumes: Mapping[str, Mapping[str, Any]]
     networks: Mapping[str, Mapping[str, Any]]
     depends_on: Mapping[str, Sequence[str]]
+    gated: Set[str]
     files: Mapping[str, Path]
 
 
 def observe(
-    ids: Mapping[str, str], dependencies: Mapping[str, Sequence[str]], into: Path
+    ids: Mapping[str, str],
+    dependencies: Mapping[str, Sequence[str]],
+    gated: Set[str],
+    into: Path,
 ) -> Observed:
     """Look at the containers of *ids*, by logical name, and copy their files below *into*.
 
@@ -57,6 +62,7 @@ def observe(
         depends_on={
             name: [other for other in dependencies[name] if other in running] for name in running
         },
+        gated=gated,
         files=files,
     )
 
@@ -117,6 +123,7 @@ def service(name: str, observed: Observed, drain_seconds: int) -> dict[str, Any]
     container = observed.containers[name]
     config, host = container["Config"], container["HostConfig"]
     health = config["Healthcheck"]
+    condition = "service_healthy" if name in observed.gated else "service_started"
     return {
         "image": container["Image"],
         "entrypoint": config["Entrypoint"],
@@ -148,9 +155,7 @@ def service(name: str, observed: Observed, drain_seconds: int) -> dict[str, Any]
             for port, bindings in (host["PortBindings"] or {}).items()
             for binding in bindings
         ],
-        "depends_on": {
-            other: {"condition": "service_healthy"} for other in observed.depends_on[name]
-        },
+        "depends_on": {other: {"condition": condition} for other in observed.depends_on[name]},
         **network(container, observed),
     }
 

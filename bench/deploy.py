@@ -31,6 +31,8 @@ GROUPS = ("noop", "rotation", "cold")
 HEALTHY_SECONDS = 300
 DRAIN_SECONDS = 600
 LITELLM = "litellm"
+# What comes last: it opens to the others when they all are healthy.
+GATED = {"gateway-edge-gate"}
 PROVIDER_KEY = "providerKeys.groq"
 ROTATIONS = {
     "LiteLLM's master key": "litellmMasterKey",
@@ -154,7 +156,7 @@ class Compose:
         """Write the project of a running stack; *directory* is closed to everyone else."""
         file = directory / "docker-compose.json"
         containers = deployment.resources("Container")
-        observed = observe(containers, dependencies(deployment), directory)
+        observed = observe(containers, dependencies(deployment), GATED, directory)
         file.write_text(json.dumps(project(observed, DRAIN_SECONDS)))
         name = f"bench-{secrets.token_hex(4)}"
         return cls([*compose_command(), "--project-name", name, "--file", str(file)], name)

@@ -60,10 +60,12 @@ def services() -> dict[str, Any]:
         containers={
             "router": container("router"),
             "edge": container("edge", PortBindings=published),
+            "gate": container("gate"),
         },
         volumes={"state-1": {"Driver": "local", "Options": {"type": "tmpfs"}}},
         networks={"backplane-1": network},
-        depends_on={"router": [], "edge": ["router"]},
+        depends_on={"router": [], "edge": ["router"], "gate": ["router", "edge"]},
+        gated={"gate"},
         files={"router-files-1": Path("/copies/router"), "edge-files-1": Path("/copies/edge")},
     )
     made = project(observed, 60)
@@ -87,8 +89,10 @@ def test_docker_compose_runs_the_same_hardened_container(services: dict[str, Any
 
 
 def test_docker_compose_starts_in_the_same_order(services: dict[str, Any]) -> None:
-    """Each container waits for the health of those that the stack waits for."""
-    assert services["edge"]["depends_on"] == {"router": {"condition": "service_healthy"}}
+    """Each container comes after the same others, and after their health where the stack waits."""
+    assert services["edge"]["depends_on"] == {"router": {"condition": "service_started"}}
+    healthy = {"condition": "service_healthy"}
+    assert services["gate"]["depends_on"] == {"router": healthy, "edge": healthy}
     assert services["edge"]["healthcheck"] == {
         "test": ["CMD", "true"],
         "interval": "500ms",
@@ -120,6 +124,7 @@ def test_a_container_without_a_network_of_its_own_gets_none(mode: str, expected:
         volumes={},
         networks={},
         depends_on={"router": [], "guest": []},
+        gated=set(),
         files={},
     )
     guest = project(observed, 60)["services"]["guest"]
