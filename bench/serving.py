@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,9 @@ LEAST_GAIN, LEAST_SCALING = 1.8, 0.9
 MOST_ADDED = 5
 
 
-def table(results: Results, cells: list[Cell]) -> list[str]:
+def table(
+    results: Results, cells: list[Cell], setups: Sequence[LiteLLMSetup] = SETUPS
+) -> list[str]:
     """Return the results as Markdown."""
     lines = [
         "| load | LiteLLM | p50 ms | p99 ms | requests/s | : its defaults |",
@@ -39,7 +42,7 @@ def table(results: Results, cells: list[Cell]) -> list[str]:
     ]
     for cell in cells:
         base = results.median(cell, DEFAULTS.name, "rate")
-        for setup in SETUPS:
+        for setup in setups:
             p50, p99, rate = (
                 results.median(cell, setup.name, figure) for figure in ("p50", "p99", "rate")
             )
@@ -108,7 +111,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each visit")
+    parser.add_argument("--beside", metavar="IMAGE", help="another image of LiteLLM, as deployed")
     arguments = parser.parse_args()
+    setups = list(SETUPS)
+    if arguments.beside:
+        setups.append(LiteLLMSetup(name=arguments.beside, image=arguments.beside))
     cells = [Cell(count, 1, stream) for stream in (False, True) for count in (1, 16, 64)]
     single = [cell for cell in cells if cell.connections == 1]
     with tempfile.TemporaryDirectory() as scratch:
@@ -119,12 +126,16 @@ def main() -> None:
             upstream_pid, upstream = stack.enter_context(machine.stand_in(directory))
             targets = [
                 stack.enter_context(litellm(upstream, directory, setup, chat=True))
-                for setup in SETUPS
+                for setup in setups
             ]
             alone = visits(cells, targets, upstream_pid)
         with gateway(directory) as (upstream_pid, targets):
             behind = visits(single, targets, upstream_pid)
-    print("\n".join([*table(alone, cells), "", *aims(alone, cells), "", *hops(behind, single)]))
+    print(
+        "\n".join(
+            [*table(alone, cells, setups), "", *aims(alone, cells), "", *hops(behind, single)]
+        )
+    )
 
 
 if __name__ == "__main__":

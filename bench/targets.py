@@ -83,19 +83,21 @@ class LiteLLMSetup:
         cores: the processors it may use, as the engine spells them.
         deployed: with the image's start and the deployment's configuration, or without both.
         arguments: further arguments of its command.
+        image: another one than `make up` built.
     """
 
     name: str = "LiteLLM"
     cores: str = str(TARGET_CORE)
     deployed: bool = True
     arguments: tuple[str, ...] = ()
+    image: str | None = None
 
 
 @contextlib.contextmanager
 def litellm(
     upstream: str, directory: Path, setup: LiteLLMSetup = LiteLLMSetup(), *, chat: bool = False
 ) -> Iterator[Target]:
-    """Run LiteLLM from the image that `make up` built."""
+    """Run LiteLLM, from the image that `make up` built unless the setup names another."""
     name, port, key = f"bench-{secrets.token_hex(4)}", free_port(), f"sk-{secrets.token_hex(16)}"
     config, variables = directory / f"{name}.yaml", directory / f"{name}.env"
     deployments = [
@@ -120,7 +122,8 @@ def litellm(
     )
     command = ["docker", "run", "--detach", "--rm", "--name", name, "--network", "host"]
     command += ["--cpuset-cpus", setup.cores, "--env-file", str(variables)]
-    command += ["--volume", f"{config}:/conf/litellm_config.yaml:ro", latest(LITELLM_IMAGE)]
+    command += ["--volume", f"{config}:/conf/litellm_config.yaml:ro"]
+    command.append(setup.image or latest(LITELLM_IMAGE))
     # The image's variables are part of how it is deployed.
     command += ["litellm"] if setup.deployed else [*PLAIN_ENVIRONMENT, *PLAIN]
     command += ["--config", "/conf/litellm_config.yaml", "--host", "127.0.0.1"]
