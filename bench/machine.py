@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.image import REPOSITORY, declared_version
+
 ROOT = Path(__file__).resolve().parents[1]
 # What is measured has one core, the load and the upstream have the other one.
 TARGET_CORE, LOAD_CORE = 0, 1
@@ -94,12 +96,15 @@ def _status(pid: int, name: str) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split(f"{name}:")[1].split()[0])
 
 
-def latest(image: str) -> str:
-    """Return the newest image of a name that the engine has."""
+def latest(service: str) -> str:
+    """Return the newest image of a service that the engine has, in this checkout's version."""
+    image = f"{REPOSITORY}/{service}"
+    version = declared_version(ROOT / "images" / service)
     command = ["docker", "images", "--format", "{{.ID}}", image]
+    command += ["--filter", f"label=org.opencontainers.image.version={version}"]
     found = subprocess.check_output(command, text=True).split()
     if not found:
-        raise SystemExit(f"bench: the engine has no image {image}: run `make up` first")
+        raise SystemExit(f"bench: the engine has no image {image} {version}: run `make up` first")
     return found[0]
 
 

@@ -16,7 +16,6 @@ from bench.bodies import BURST, MODELS
 from bench.machine import ROOT, TARGET_CORE, await_answer, free_port, latest, process
 from components.litellm import Deployment, render_config
 
-LITELLM_IMAGE = "llm-gateway/litellm"
 # A model with a price, as real ones have: LiteLLM looks into the matter of every other one.
 PRICED = {BURST: "openai/gpt-oss-20b"}
 # LiteLLM's own start, without what the image does for it.
@@ -123,7 +122,7 @@ def litellm(
     command = ["docker", "run", "--detach", "--rm", "--name", name, "--network", "host"]
     command += ["--cpuset-cpus", setup.cores, "--env-file", str(variables)]
     command += ["--volume", f"{config}:/conf/litellm_config.yaml:ro"]
-    command.append(setup.image or latest(LITELLM_IMAGE))
+    command.append(setup.image or latest("litellm"))
     # The image's variables are part of how it is deployed.
     command += ["litellm"] if setup.deployed else [*PLAIN_ENVIRONMENT, *PLAIN]
     command += ["--config", "/conf/litellm_config.yaml", "--host", "127.0.0.1"]
