@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,16 @@ def test_the_example_environment_holds_placeholders_only() -> None:
         "NODE_EXTRA_CA_CERTS": "./gateway-ca.pem",
     }
     assert not re.search(r"sk-\w|gsk_\w", text)
+
+
+def test_the_dev_stack_is_committed_without_what_was_generated_for_it() -> None:
+    """Whoever clones the project has no passphrase for somebody else's secrets.
+
+    `make up` writes its own into the file, so the committed one is looked at.
+    """
+    committed = subprocess.run(
+        ["git", "show", "HEAD:Pulumi.dev.yaml"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "llm-gateway:models" in committed
+    assert "secure:" not in committed
+    assert "encryptionsalt" not in committed
