@@ -6,10 +6,12 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from components.caddy import OPENS_TO_LABEL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +23,6 @@ class Observed:
         volumes: by name.
         networks: by name.
         depends_on: by container, those that were created before it.
-        gated: those before which all that they depend on was healthy.
         files: directory of the host with a volume's content, by the name of a volume that a
             container which never runs has filled.
     """
@@ -30,15 +31,11 @@ class Observed:
     volumes: Mapping[str, Mapping[str, Any]]
     networks: Mapping[str, Mapping[str, Any]]
     depends_on: Mapping[str, Sequence[str]]
-    gated: Set[str]
     files: Mapping[str, Path]
 
 
 def observe(
-    ids: Mapping[str, str],
-    dependencies: Mapping[str, Sequence[str]],
-    gated: Set[str],
-    into: Path,
+    ids: Mapping[str, str], dependencies: Mapping[str, Sequence[str]], into: Path
 ) -> Observed:
     """Look at the containers of *ids*, by logical name, and copy their files below *into*.
 
@@ -62,7 +59,6 @@ def observe(
         depends_on={
             name: [other for other in dependencies[name] if other in running] for name in running
         },
-        gated=gated,
         files=files,
     )
 
@@ -123,7 +119,8 @@ def service(name: str, observed: Observed, drain_seconds: int) -> dict[str, Any]
     container = observed.containers[name]
     config, host = container["Config"], container["HostConfig"]
     health = config["Healthcheck"]
-    condition = "service_healthy" if name in observed.gated else "service_started"
+    is_gate = OPENS_TO_LABEL in (config["Labels"] or {})
+    condition = "service_healthy" if is_gate else "service_started"
     return {
         "image": container["Image"],
         "entrypoint": config["Entrypoint"],

@@ -9,6 +9,7 @@ import pytest
 
 from bench.compose import Observed, project
 from bench.deploy import COLD_UP, DESTROY, Figure, Results, starts, table
+from components.caddy import OPENS_TO_LABEL
 
 ROTATION = Figure(title="rotation", beside="LiteLLM's start", extra_seconds=5)
 
@@ -39,6 +40,7 @@ def container(name: str, **changes: Any) -> dict[str, Any]:
             "Cmd": [name],
             "Env": ["HOME=/tmp"],
             "User": "65532:65532",
+            "Labels": {},
             "StopSignal": "SIGQUIT",
             "Healthcheck": {**health, "Retries": 3, "StartPeriod": 3 * 10**10},
         },
@@ -51,6 +53,12 @@ def container(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def opened(gate: dict[str, Any]) -> dict[str, Any]:
+    """Return a container that was opened to others when they were healthy."""
+    gate["Config"]["Labels"][OPENS_TO_LABEL] = "router-0a1b2c3"
+    return gate
+
+
 @pytest.fixture
 def services() -> dict[str, Any]:
     """A router and an edge that publishes a port, as docker-compose gets them."""
@@ -60,12 +68,11 @@ def services() -> dict[str, Any]:
         containers={
             "router": container("router"),
             "edge": container("edge", PortBindings=published),
-            "gate": container("gate"),
+            "gate": opened(container("gate")),
         },
         volumes={"state-1": {"Driver": "local", "Options": {"type": "tmpfs"}}},
         networks={"backplane-1": network},
         depends_on={"router": [], "edge": ["router"], "gate": ["router", "edge"]},
-        gated={"gate"},
         files={"router-files-1": Path("/copies/router"), "edge-files-1": Path("/copies/edge")},
     )
     made = project(observed, 60)
@@ -124,7 +131,6 @@ def test_a_container_without_a_network_of_its_own_gets_none(mode: str, expected:
         volumes={},
         networks={},
         depends_on={"router": [], "guest": []},
-        gated=set(),
         files={},
     )
     guest = project(observed, 60)["services"]["guest"]
@@ -146,6 +152,16 @@ def test_aims_are_judged_by_medians() -> None:
     assert cold[4:] == ["1.30 times", "at most 1.3 times", "yes |"]
     assert destroy[4:] == ["1.40 times", "at most 1.3 times", "no |"]
     assert rotation[4:] == ["+6.0 s", "at most 5 s more", "no |"]
+
+
+def test_what_stands_alone_is_compared_to_nothing() -> None:
+    """A change that starts no LiteLLM has nothing beside it."""
+    results = Results()
+    results.add(Figure(title="token", beside="no LiteLLM starts"), gateway=4.0, beside=0)
+
+    assert table(results)[-1] == (
+        "| token | 1 | 4.00 s (4.00-4.00) | no LiteLLM starts |  | - | - |"
+    )
 
 
 def test_a_start_lasts_until_healthy() -> None:
