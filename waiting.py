@@ -13,7 +13,7 @@ from diagnosis import diagnosis, report
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15
-# It ended four times since it is waited for, which the engine's pauses spread over a second.
+# It ended as often since it is waited for; the engine starts it again, after ever longer pauses.
 RESTARTS = 3
 
 
@@ -49,8 +49,10 @@ async def until_healthy(name: str, container: str, seconds: int) -> None:
                 f"{name} is gone ({container}): run pulumi refresh --yes, then pulumi up"
             )
         if not told and time.monotonic() - began >= PATIENCE_SECONDS:
-            told = True
-            pulumi.log.warn(f"still waiting for {name}, which {report(container)}")
+            said = await asyncio.to_thread(report, container)
+            if said is not None:
+                told = True
+                pulumi.log.warn(f"still waiting for {name}, which {said}")
         await asyncio.sleep(POLL_SECONDS)
     said = await asyncio.to_thread(diagnosis, name, container)
     raise pulumi.RunError(said or f"{name} did not get healthy within {seconds} s")
