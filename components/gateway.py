@@ -21,13 +21,7 @@ from components.keys import (
 )
 from components.litellm import REQUEST_TIMEOUT_SECONDS, Deployment, LiteLLM, LiteLLMArgs
 from components.rendering import render
-from components.service import (
-    DEFAULT_UID,
-    Limits,
-    Runtime,
-    UntilHealthy,
-    engine_labels,
-)
+from components.service import DEFAULT_UID, Limits, Runtime, UntilHealthy, engine_labels
 
 DEMO_ADDRESS_ENV = "DEMO_UPSTREAM_URL"
 DEMO_KEY_ENV = "DEMO_UPSTREAM_KEY"
